@@ -1,0 +1,32 @@
+# Options of our own targets: strict warnings, sanitizers, ccache. Libraries of others come in as SYSTEM.
+find_program(MLXS_CCACHE ccache)
+if(MLXS_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER "${MLXS_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${MLXS_CCACHE}")
+endif()
+
+add_library(mlxs_options INTERFACE)
+target_include_directories(mlxs_options INTERFACE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
+target_compile_options(mlxs_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Werror)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(mlxs_options INTERFACE -Wthread-safety)
+endif()
+if(MLXS_SANITIZERS)
+  add_compile_options(-fsanitize=${MLXS_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${MLXS_SANITIZERS})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC 12 reports uninitialised reads in the standard library's own headers once it instruments them.
+    target_compile_options(mlxs_options INTERFACE -Wno-maybe-uninitialized)
+  endif()
+endif()
+if(MLXS_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+endif()
+
+# mlxs_add_library(name SOURCES ... DEPS ... [PRIVATE_DEPS ...]): a room's static library.
+function(mlxs_add_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC mlxs_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+endfunction()

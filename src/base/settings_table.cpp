@@ -1,0 +1,362 @@
+// The rows of the table of settings. How a value is read is in settings.cpp.
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "base/settings.h"
+
+namespace mlxs {
+namespace {
+
+constexpr SettingCommand kRunning = kServeCommand | kGenerateCommand | kChatCommand | kBenchCommand;
+constexpr SettingCommand kAll = kRunning | kInfoCommand;
+constexpr SettingCommand kTalking = kGenerateCommand | kChatCommand;
+
+constexpr std::array<std::string_view, 3> kDevices = {"auto", "cpu", "gpu"};
+constexpr std::array<std::string_view, 6> kLogLevels = {
+    "trace", "debug", "info", "warning", "error", "off"
+};
+
+constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 50;
+constexpr std::int64_t kMaxMessageBytes = std::int64_t{1} << 30;
+constexpr double kMaxTimeoutS = 86400.0;
+
+constexpr std::array kTable = {
+    Setting{
+        .name = "home",
+        .group = SettingGroup::model,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "~/.cache/mlx-serving",
+        .commands = kAll,
+        .text = "folder that keeps models; a name without a slash is looked up in its models/"
+    },
+    Setting{
+        .name = "device",
+        .group = SettingGroup::model,
+        .domain = ChoiceDomain{kDevices},
+        .unit = "",
+        .default_value = "auto",
+        .commands = kAll,
+        .text = "where the model runs; auto: the GPU where MLX has one"
+    },
+    Setting{
+        .name = "context_length",
+        .group = SettingGroup::engine,
+        .domain = IntegerDomain{0, kMaxTokens},
+        .unit = "tokens",
+        .default_value = "0",
+        .commands = kRunning,
+        .text = "longest sequence, prompt and answer together; 0: the model's own, as far as the "
+                "KV memory holds it"
+    },
+    Setting{
+        .name = "max_sequences",
+        .group = SettingGroup::engine,
+        .domain = IntegerDomain{1, 4096},
+        .unit = "sequences",
+        .default_value = "16",
+        .commands = kServeCommand,
+        .text = "run at the same time; others wait"
+    },
+    Setting{
+        .name = "max_queue",
+        .group = SettingGroup::engine,
+        .domain = IntegerDomain{1, 1'000'000},
+        .unit = "requests",
+        .default_value = "256",
+        .commands = kServeCommand,
+        .text = "wait at the same time; one more is refused"
+    },
+    Setting{
+        .name = "step_tokens",
+        .group = SettingGroup::engine,
+        .domain = IntegerDomain{1, 1'048'576},
+        .unit = "tokens",
+        .default_value = "512",
+        .commands = kRunning,
+        .text = "at most so many tokens of all sequences in one forward pass"
+    },
+    Setting{
+        .name = "kv_memory",
+        .group = SettingGroup::engine,
+        .domain = BytesDomain{0, kMaxBytes},
+        .unit = "bytes",
+        .default_value = "0",
+        .commands = kRunning,
+        .text = "memory for keys and values; 0: what max-sequences contexts need, at most a "
+                "quarter of the machine's"
+    },
+    Setting{
+        .name = "text_workers",
+        .group = SettingGroup::engine,
+        .domain = IntegerDomain{1, 256},
+        .unit = "threads",
+        .default_value = "1",
+        .commands = kServeCommand,
+        .text = "render chat templates and tokenize"
+    },
+    Setting{
+        .name = "host",
+        .group = SettingGroup::server,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "127.0.0.1",
+        .commands = kServeCommand,
+        .text = "address to listen on"
+    },
+    Setting{
+        .name = "port",
+        .group = SettingGroup::server,
+        .domain = IntegerDomain{0, 65535},
+        .unit = "",
+        .default_value = "8080",
+        .commands = kServeCommand,
+        .text = "TCP port to listen on; 0: a free one"
+    },
+    Setting{
+        .name = "api_key",
+        .group = SettingGroup::server,
+        .domain = SecretDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "key that clients must send as a bearer token; not set: none is asked for"
+    },
+    Setting{
+        .name = "insecure",
+        .group = SettingGroup::server,
+        .domain = SwitchDomain{},
+        .unit = "",
+        .default_value = "false",
+        .commands = kServeCommand,
+        .text = "listen on other addresses than this machine's own without a key"
+    },
+    Setting{
+        .name = "health_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS, RealStart::excluded},
+        .unit = "seconds",
+        .default_value = "30",
+        .commands = kServeCommand,
+        .text = "/health answers 503 when work is pending and nothing has progressed for so long"
+    },
+    Setting{
+        .name = "drain_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS},
+        .unit = "seconds",
+        .default_value = "30",
+        .commands = kServeCommand,
+        .text = "after SIGTERM, running requests may take so long to finish"
+    },
+    Setting{
+        .name = "allowed_hosts",
+        .group = SettingGroup::server,
+        .domain = ListDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "further names that the Host and Origin headers of requests may carry"
+    },
+    Setting{
+        .name = "model_aliases",
+        .group = SettingGroup::server,
+        .domain = ListDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "further names under which clients may ask for the model"
+    },
+    Setting{
+        .name = "http_threads",
+        .group = SettingGroup::server,
+        .domain = IntegerDomain{1, 256},
+        .unit = "threads",
+        .default_value = "1",
+        .commands = kServeCommand,
+        .text = "answer HTTP"
+    },
+    Setting{
+        .name = "max_connections",
+        .group = SettingGroup::server,
+        .domain = IntegerDomain{1, 1'000'000},
+        .unit = "connections",
+        .default_value = "1024",
+        .commands = kServeCommand,
+        .text = "open at the same time; one more is told 503"
+    },
+    Setting{
+        .name = "max_header",
+        .group = SettingGroup::server,
+        .domain = BytesDomain{1024, kMaxMessageBytes},
+        .unit = "bytes",
+        .default_value = "16KiB",
+        .commands = kServeCommand,
+        .text = "largest head of a request"
+    },
+    Setting{
+        .name = "max_body",
+        .group = SettingGroup::server,
+        .domain = BytesDomain{1024, kMaxMessageBytes},
+        .unit = "bytes",
+        .default_value = "32MiB",
+        .commands = kServeCommand,
+        .text = "largest body of a request"
+    },
+    Setting{
+        .name = "header_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS, RealStart::excluded},
+        .unit = "seconds",
+        .default_value = "10",
+        .commands = kServeCommand,
+        .text = "for the head of a request, from its first byte"
+    },
+    Setting{
+        .name = "body_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS, RealStart::excluded},
+        .unit = "seconds",
+        .default_value = "10",
+        .commands = kServeCommand,
+        .text = "without a byte of a request's body"
+    },
+    Setting{
+        .name = "body_total_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS, RealStart::excluded},
+        .unit = "seconds",
+        .default_value = "120",
+        .commands = kServeCommand,
+        .text = "for a request's whole body"
+    },
+    Setting{
+        .name = "idle_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS, RealStart::excluded},
+        .unit = "seconds",
+        .default_value = "30",
+        .commands = kServeCommand,
+        .text = "without a request on an open connection"
+    },
+    Setting{
+        .name = "write_timeout",
+        .group = SettingGroup::server,
+        .domain = RealDomain{0.0, kMaxTimeoutS, RealStart::excluded},
+        .unit = "seconds",
+        .default_value = "30",
+        .commands = kServeCommand,
+        .text = "without progress of a client that does not read its answer"
+    },
+    Setting{
+        .name = "max_tokens",
+        .group = SettingGroup::sampling,
+        .domain = IntegerDomain{1, kMaxTokens},
+        .unit = "tokens",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "longest answer; not set: what is left of the context"
+    },
+    Setting{
+        .name = "temperature",
+        .group = SettingGroup::sampling,
+        .domain = RealDomain{0.0, 2.0},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "0: always the best token; higher: more variety; not set: the model's own"
+    },
+    Setting{
+        .name = "top_k",
+        .group = SettingGroup::sampling,
+        .domain = IntegerDomain{0, kMaxTokens},
+        .unit = "tokens",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "draw from the k best tokens; 0: off; not set: the model's own"
+    },
+    Setting{
+        .name = "top_p",
+        .group = SettingGroup::sampling,
+        .domain = RealDomain{0.0, 1.0, RealStart::excluded},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "draw from the fewest best tokens of this probability together; 1: off; not set: "
+                "the model's own"
+    },
+    Setting{
+        .name = "min_p",
+        .group = SettingGroup::sampling,
+        .domain = RealDomain{0.0, 1.0},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "draw from tokens of at least this share of the best one's probability; 0: off; "
+                "not set: the model's own"
+    },
+    Setting{
+        .name = "repetition_penalty",
+        .group = SettingGroup::sampling,
+        .domain = RealDomain{0.0, 2.0, RealStart::excluded},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "makes tokens that were seen less likely; 1: off; not set: the model's own"
+    },
+    Setting{
+        .name = "presence_penalty",
+        .group = SettingGroup::sampling,
+        .domain = RealDomain{-2.0, 2.0},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "subtracted once from the logits of tokens of the answer; not set: 0, off"
+    },
+    Setting{
+        .name = "frequency_penalty",
+        .group = SettingGroup::sampling,
+        .domain = RealDomain{-2.0, 2.0},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "subtracted for each time that a token is in the answer; not set: 0, off"
+    },
+    Setting{
+        .name = "seed",
+        .group = SettingGroup::sampling,
+        .domain = IntegerDomain{0, std::numeric_limits<std::int64_t>::max()},
+        .unit = "",
+        .default_value = "",
+        .commands = kTalking,
+        .text = "equal seeds draw equal answers; not set: a fresh one each time"
+    },
+    Setting{
+        .name = "log_level",
+        .group = SettingGroup::logging,
+        .domain = ChoiceDomain{kLogLevels},
+        .unit = "",
+        .default_value = "warning",
+        .commands = kAll,
+        .text = "least level that is written to stderr"
+    },
+};
+
+}  // namespace
+
+std::span<const Setting> setting_table() { return kTable; }
+
+const Setting& find_setting(std::string_view name) {
+  for (const Setting& setting : kTable) {
+    if (setting.name == name) return setting;
+  }
+  throw std::logic_error("no setting is called " + std::string(name));
+}
+
+}  // namespace mlxs
