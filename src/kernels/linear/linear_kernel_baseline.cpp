@@ -1,0 +1,3 @@
+// linear() for any processor of the target architecture.
+#define MLXS_LINEAR_KERNEL linear_kernel_baseline
+#include "kernels/linear/linear_kernel.inc"

@@ -1,0 +1,23 @@
+// Attention of a ragged batch over the page pool: prompts, chunks of prompts and decodes together.
+#pragma once
+
+#include "kernels/batch_view.h"
+#include "kernels/layer_spec.h"
+#include "kernels/mx.h"
+
+namespace mlxs {
+
+struct KvLayer {
+  mx::array keys;    // [P, S, Hkv, D]; the rows of this batch are stored already
+  mx::array values;  // [P, S, Hkv, D]
+};
+
+// queries [T, H, D] -> [T, H, D], in the dtype of the queries; scores and softmax are float32. A
+// row at position p sees the keys at positions max(0, p - window + 1) .. p of its own sequence. H
+// is a multiple of Hkv; query head h uses kv head h / (H / Hkv). Uses scale, window and soft_cap of
+// `spec`.
+[[nodiscard]] mx::array paged_attention(
+    const mx::array& queries, const KvLayer& pool, const BatchView& batch, const AttentionSpec& spec
+);
+
+}  // namespace mlxs
