@@ -1,0 +1,31 @@
+// What an engine is opened with. Flags and environment variables of the same meaning are in
+// src/base/settings.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace mlxs {
+
+enum class DeviceKind { automatic, cpu, gpu };
+
+struct EngineConfig {
+  std::string model = {};                  // folder, .gguf file or alias; empty: the default model
+  std::string random_weights_config = {};  // a config.json of Hugging Face's form: random weights
+                                           // for it instead of a model; for benchmarks
+  std::string home = {};  // where aliases look; empty: MLX_SERVING_HOME or ~/.cache/mlx-serving
+  DeviceKind device = DeviceKind::automatic;  // automatic: the GPU where MLX has one
+  int context_length = 0;  // tokens; 0: the model's own, and as many as kv_memory_bytes holds
+  int max_sequences = 16;  // run at once; others wait
+  int max_queue = 256;     // waiting requests; one more is refused with rate_limit_exceeded
+  int step_tokens = 512;   // at most so many tokens of prompts and decodes in one forward pass
+  std::int64_t kv_memory_bytes = 0;  // of the KV pool; 0: enough for max_sequences contexts, at
+                                     // most a quarter of the machine's memory
+  int num_text_workers = 1;          // threads that render templates and tokenize
+};
+
+// Called during loading with bytes read and bytes in all, from the thread that opens the engine.
+using LoadProgress = std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)>;
+
+}  // namespace mlxs

@@ -1,0 +1,78 @@
+// A loaded model: tokens in, hidden states and logits out. KV pages are passed in; it keeps no
+// state between calls, knows no requests and evaluates nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/batch_view.h"
+#include "kernels/mx.h"
+#include "mlx_serving/config.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/model_spec.h"
+#include "model/random_weights.h"
+#include "model/weights.h"
+
+namespace mlxs {
+
+struct ModelOptions {
+  mx::Device device = mx::Device::cpu;
+  int num_threads = 0;  // of the CPU's kernels; 0: as many as the machine has
+  LoadProgress progress = {};
+};
+
+// RETURNS: what the model computes in: float32 on the CPU, where MLX emulates the half types; on a
+// GPU what the embedding, or its scales, are stored in.
+[[nodiscard]] mx::Dtype activation_dtype(
+    const Checkpoint& checkpoint, const ModelSpec& spec, mx::Device device
+);
+
+// THREADS: all calls from the thread that does all MLX work: MLX's streams belong to threads.
+class Model {
+ public:
+  // On the CPU the model computes in float32, on a GPU in the type of its weights (float16 for
+  // GGUF). ERRORS: as load_weights().
+  [[nodiscard]] static Model load(
+      const Checkpoint& checkpoint, ModelSpec spec, const ModelOptions& options
+  );
+
+  // A model of this shape whose weights are drawn at random; options.progress is not called.
+  [[nodiscard]] static Model random(
+      ModelSpec spec, const RandomWeights& weights, const ModelOptions& options
+  );
+
+  // tokens [T] int32, positions [T] int32 -> hidden [T, E] before the final norm, in dtype(). The
+  // keys and values of the rows are stored in `pages`, whose arrays are replaced by their
+  // successors; the older ones share their buffers. REQUIRES: tokens in [0, V); `batch` made for
+  // these pages, T rows in all; positions as batch_positions() has them.
+  [[nodiscard]] mx::array forward(
+      const mx::array& tokens, const mx::array& positions, const BatchView& batch, KvPages& pages
+  ) const;
+
+  // hidden_rows [R, E], any rows of forward()'s result -> logits [R, V] float32.
+  [[nodiscard]] mx::array logits(const mx::array& hidden_rows) const;
+
+  // A pool without content, allocated at once. ERRORS: invalid_config when its size is not
+  // positive, cannot be indexed or cannot be allocated.
+  [[nodiscard]] KvPages make_kv_pages(int num_pages, int page_size) const;
+
+  // RETURNS: whether a sequence that will have this many tokens takes longrope's long frequencies
+  // from its first token on.
+  [[nodiscard]] bool uses_long_rope(int total_length) const;
+
+  [[nodiscard]] const ModelSpec& spec() const { return spec_; }
+  [[nodiscard]] mx::Device device() const { return device_; }
+  [[nodiscard]] mx::Dtype dtype() const { return dtype_; }  // of activations, keys and values
+  [[nodiscard]] std::int64_t weight_bytes() const { return weight_bytes_; }
+  [[nodiscard]] std::int64_t kv_bytes_per_token() const;
+
+ private:
+  Model(ModelSpec spec, ModelWeights weights, mx::Device device, mx::Dtype dtype);
+
+  ModelSpec spec_;
+  ModelWeights weights_;
+  mx::Device device_;
+  mx::Dtype dtype_;
+  std::int64_t weight_bytes_ = 0;
+};
+
+}  // namespace mlxs
