@@ -1,0 +1,20 @@
+// What is added to logits by token: biases, and penalties for tokens that were seen. Only the
+// entries concerned are read and written.
+#pragma once
+
+#include "kernels/mx.h"
+#include "sampling/sampling_batch.h"
+
+namespace mlxs {
+
+// logits [B, V] float32 -> [B, V]: adds each row's biases; entries of one token add up. The same
+// array when there are none. ERRORS: engine_error for a token outside of the vocabulary.
+[[nodiscard]] mx::array apply_logit_bias(const mx::array& logits, const SamplingBatch& batch);
+
+// logits [B, V] float32 -> [B, V]: repetition_penalty on tokens of prompt or output (positive
+// logits are divided by it, others multiplied), then presence and frequency penalties on tokens of
+// the output. The same array when no row has any. ERRORS: engine_error for a token outside of the
+// vocabulary.
+[[nodiscard]] mx::array apply_penalties(const mx::array& logits, const SamplingBatch& batch);
+
+}  // namespace mlxs

@@ -1,0 +1,22 @@
+// From logits to token ids, lazily on the current device: logit_bias, penalties, temperature,
+// top_k, top_p, min_p, draw. Rows are independent: what a row draws depends on its own logits and
+// parameters only.
+#pragma once
+
+#include "kernels/mx.h"
+#include "sampling/sampling_batch.h"
+
+namespace mlxs {
+
+struct Sampled {
+  mx::array tokens;  // [B] int32, in [0, V) also for rows that are not valid
+  mx::array
+      valid;  // [B] bool: the logits have no NaN, no +infinity, and some value above -infinity
+};
+
+// logits [B, V] float32; -infinity excludes a token. Greedy rows take the best token, of equal ones
+// the lowest id. REQUIRES: B == batch.rows.size(), B > 0. ERRORS: engine_error for a token outside
+// of the vocabulary in a bias or a history: the caller checks requests.
+[[nodiscard]] Sampled sample(const mx::array& logits, const SamplingBatch& batch);
+
+}  // namespace mlxs

@@ -1,0 +1,53 @@
+// What sampling needs to know of each row of a batch: plain host data, no MLX, so that schedulers
+// and tests can make it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "mlx_serving/sampling.h"
+
+namespace mlxs {
+
+// One row of logits. The spans are views: they are read while sample() builds its graph and not
+// afterwards.
+struct SamplingRow {
+  float temperature = 1.0F;  // 0: greedy
+  int top_k = 0;             // 0: off
+  float top_p = 1.0F;        // 1: off
+  float min_p = 0.0F;        // 0: off
+  float repetition_penalty = 1.0F;
+  float presence_penalty = 0.0F;
+  float frequency_penalty = 0.0F;
+  float uniform = 0.0F;  // in [0, 1): the row's only randomness
+  std::span<const std::pair<std::int32_t, float>> logit_bias = {};
+  std::span<const std::int32_t> prompt_tokens = {};  // seen by repetition_penalty
+  std::span<const std::int32_t> output_tokens = {};  // seen by all three penalties
+
+  [[nodiscard]] bool is_greedy() const { return temperature == 0.0F; }
+  [[nodiscard]] bool has_penalty() const {
+    return repetition_penalty != 1.0F || presence_penalty != 0.0F || frequency_penalty != 0.0F;
+  }
+};
+
+struct SamplingBatch {
+  std::vector<SamplingRow> rows;  // [B]
+};
+
+// Where a sequence stands: its seed, and its tokens so far. The token to be drawn has the position
+// prompt + output.
+struct SamplingState {
+  std::uint64_t seed = 0;
+  std::span<const std::int32_t> prompt_tokens;
+  std::span<const std::int32_t> output_tokens;
+};
+
+// RETURNS: the row for the next token of a sequence; it refers to `params` and to the state's
+// tokens.
+[[nodiscard]] SamplingRow make_sampling_row(
+    const SamplingParams& params, const SamplingState& state
+);
+
+}  // namespace mlxs
