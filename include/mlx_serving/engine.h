@@ -1,0 +1,90 @@
+// The engine: one model, loaded, answering requests in batches. Every door (server, command line,
+// bindings) enters here.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mlx_serving/config.h"
+#include "mlx_serving/event.h"
+#include "mlx_serving/request.h"
+
+namespace mlxs {
+
+struct ModelInfo {
+  std::string name = {};    // as clients name it: the folder's or file's name without extension
+  std::string family = {};  // "llama"
+  std::string quantization = {};  // "float32", "4-bit affine, groups of 32"
+  int vocab_size = 0;
+  int context_length = 0;  // tokens that one sequence may have, prompt and output together
+  std::int64_t weight_bytes = 0;
+  std::int64_t kv_bytes_per_token = 0;
+  bool has_chat_template = false;
+  SamplingParams default_sampling = {};  // the model's own recommendation, where its files have one
+};
+
+struct EngineStats {
+  int num_running = 0;  // sequences that hold KV pages
+  int num_waiting = 0;  // requests submitted and not yet running
+  int num_pages = 0;    // of the KV pool
+  int num_free_pages = 0;
+  std::uint64_t num_steps = 0;
+  std::uint64_t num_step_tokens = 0;  // tokens forwarded, prompts and decodes
+  std::uint64_t num_requests_finished = 0;
+};
+
+// The engine's heartbeat, read without disturbing it.
+struct EngineHealth {
+  std::uint64_t step = 0;  // number of completed steps
+  bool has_pending_work = false;
+  std::chrono::milliseconds since_progress{0
+  };  // since a step completed or work arrived at an idle engine
+  std::string last_error = {};  // of the device; empty: none
+};
+
+struct EngineParts;  // what an engine is made of; src/engine/engine_parts.h
+
+// Thread safety: all members may be called from any thread.
+class Engine {
+ public:
+  // Loads a model and starts it.
+  // ERRORS: model_not_found, invalid_model, unsupported_model, invalid_config, io_error.
+  [[nodiscard]] static std::unique_ptr<Engine> open(
+      const EngineConfig& config, const LoadProgress& progress = {}
+  );
+
+  explicit Engine(EngineParts parts);
+  ~Engine();  // cancels what runs and joins its threads
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Queues a request. What is wrong with the request itself arrives as its only event.
+  // ERRORS: rate_limit_exceeded where the queue is full; shutting_down after drain().
+  [[nodiscard]] Generation submit(Request request);
+
+  // RETURNS: the ids of `text` alone, without the tokens that a model expects around it; special
+  // tokens in it are recognised. ERRORS: invalid_request for text that is not UTF-8.
+  [[nodiscard]] std::vector<std::int32_t> tokenize(std::string_view text) const;
+  // RETURNS: the text of the ids, without special tokens. ERRORS: invalid_value for an id outside
+  // of the vocabulary.
+  [[nodiscard]] std::string detokenize(std::span<const std::int32_t> token_ids) const;
+
+  [[nodiscard]] const ModelInfo& model() const;
+  [[nodiscard]] EngineStats stats() const;
+  [[nodiscard]] EngineHealth health() const;
+
+  // Refuses new requests from now on and waits until the others are done or `timeout` is over; the
+  // rest is then ended with shutting_down. RETURNS: the number of requests that were cut off.
+  int drain(std::chrono::milliseconds timeout);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mlxs

@@ -1,0 +1,89 @@
+// What an engine answers: a stream of events for each request, and the handle that reads it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mlx_serving/error.h"
+
+namespace mlxs {
+
+enum class FinishReason {
+  stop,       // end-of-text token, stop string or stop token
+  length,     // max_tokens or the end of the context
+  cancelled,  // Generation::cancel, or its handle went away
+  error,      // Finish::error says why
+};
+
+// RETURNS: "stop", "length", "cancelled" or "error".
+[[nodiscard]] std::string_view finish_reason_name(FinishReason reason);
+
+struct Usage {
+  int prompt_tokens = 0;
+  int cached_tokens = 0;      // prompt tokens whose keys and values were reused
+  int completion_tokens = 0;  // sampled tokens, the one that ended the sequence included
+};
+
+// Times of one request, by the engine's monotonic clock.
+struct Timings {
+  double queue_ms = 0.0;    // from submission to the first step that ran a part of the prompt
+  double prefill_ms = 0.0;  // from there to the first sampled token
+  double decode_ms = 0.0;   // from there to the last
+};
+
+struct Finish {
+  FinishReason reason = FinishReason::stop;
+  std::optional<Error> error = {};  // with FinishReason::error
+  Usage usage = {};
+  Timings timings = {};
+};
+
+// The first event of a request that was accepted has prompt_tokens set and no text; the last has
+// finish set. A request that is refused has one event only, its finish with the error.
+struct Event {
+  std::optional<int> prompt_tokens = {};
+  std::string text = {
+  };  // whole UTF-8 characters only; the concatenation over all events is the output
+  std::vector<std::int32_t> token_ids = {};  // sampled since the previous event
+  std::optional<Finish> finish = {};
+};
+
+class EventStream;
+
+// The reading end of one request. Destroying it cancels the request.
+//
+// Thread safety: cancel() may be called from any thread; the other members from one thread at a
+// time.
+class Generation {
+ public:
+  explicit Generation(std::shared_ptr<EventStream> stream);
+  ~Generation();
+  Generation(Generation&&) noexcept;
+  Generation& operator=(Generation&&) noexcept;
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  // Waits for the next event. RETURNS: nothing once the finish was handed out.
+  [[nodiscard]] std::optional<Event> next();
+
+  // RETURNS: the next event if there is one; deltas that piled up come as one event.
+  [[nodiscard]] std::optional<Event> try_next();
+
+  // `wake` is called, from an engine thread and never under its locks, each time an event arrives
+  // after try_next() found none. It must return quickly and must not call into the engine. It is
+  // called once at once if an event waits.
+  void on_ready(const std::function<void()>& wake);
+
+  // Ends the request within one step; the stream then ends with FinishReason::cancelled.
+  void cancel();
+
+ private:
+  std::shared_ptr<EventStream> stream_;
+};
+
+}  // namespace mlxs

@@ -1,0 +1,154 @@
+// The public face: joins the stages of a request and their life times. It takes no step itself.
+#include "mlx_serving/engine.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/device_thread.h"
+#include "engine/engine_loop.h"
+#include "engine/event_stream.h"
+#include "engine/heartbeat.h"
+#include "engine/open_requests.h"
+#include "engine/text_model.h"
+#include "engine/text_stage.h"
+#include "mlx_serving/error.h"
+#include "mlx_serving/event.h"
+#include "mlx_serving/request.h"
+
+namespace mlxs {
+
+// Thread safety: as Engine's.
+class Engine::Impl {
+ public:
+  explicit Impl(EngineParts parts)
+      : info_(parts.info),
+        text_(parts.text),
+        capacity_(static_cast<std::size_t>(parts.max_queue + parts.scheduler.max_sequences)),
+        open_(std::make_shared<OpenRequests>(static_cast<int>(capacity_))),
+        device_(DeviceThread::acquire()) {
+    device_->run([this, &parts] { loop_ = std::make_unique<EngineLoop>(parts, capacity_); });
+    device_->attach(*loop_);
+    stage_ = std::make_unique<TextStage>(parts, capacity_, [this](PreparedRequest request) {
+      // The queue holds as many as may be open, so a refusal means that the loop is closed; the
+      // ticket then says so.
+      if (loop_->commands().try_push(std::move(request))) device_->bell()->ring();
+    });
+  }
+
+  ~Impl() {
+    is_draining_ = true;
+    stage_->close();
+    device_->detach(*loop_);
+    device_->run([this] {
+      loop_->fail_all(Error(ErrorCode::shutting_down, "the engine was closed"));
+      loop_.reset();
+    });
+  }
+
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  Generation submit(Request request) {
+    if (is_draining_)
+      throw Error(
+          ErrorCode::shutting_down, "the engine takes no new requests; it is shutting down"
+      );
+    if (!open_->try_add()) {
+      throw Error(
+          ErrorCode::rate_limit_exceeded,
+          fmt::format(
+              "{} requests are open already, as many as the queue holds; retry later", capacity_
+          )
+      );
+    }
+    auto stream = std::make_shared<EventStream>(device_->bell());
+    stage_->submit({.request = std::move(request), .ticket = Ticket(open_, stream)});
+    return Generation(std::move(stream));
+  }
+
+  int drain(std::chrono::milliseconds timeout) {
+    is_draining_ = true;
+    if (open_->wait_until_none(OpenRequests::Clock::now() + timeout)) return 0;
+    int num_cut = 0;
+    do {
+      device_->run([this, &num_cut] {
+        num_cut += loop_->fail_all(Error(
+            ErrorCode::shutting_down,
+            "the engine shut down before this request was done; send it again"
+        ));
+      });
+    } while (!open_->wait_until_none(OpenRequests::Clock::now() + std::chrono::milliseconds(10)));
+    return num_cut;
+  }
+
+  [[nodiscard]] const ModelInfo& info() const { return info_; }
+  [[nodiscard]] const TextModel& text() const { return *text_; }
+
+  [[nodiscard]] EngineStats stats() const {
+    EngineStats stats;
+    loop_->read_stats(stats);
+    stats.num_waiting = std::max(0, open_->count() - stats.num_running);
+    return stats;
+  }
+
+  [[nodiscard]] EngineHealth health() const {
+    const Heartbeat& heartbeat = loop_->heartbeat();
+    const auto progress = std::max(heartbeat.last_step(), open_->busy_since());
+    const auto since = Heartbeat::Clock::now() - progress;
+    return {
+        .step = heartbeat.num_steps(),
+        .has_pending_work = open_->count() > loop_->num_paused(),
+        .since_progress = std::chrono::duration_cast<std::chrono::milliseconds>(since),
+        .last_error = heartbeat.last_error()
+    };
+  }
+
+ private:
+  const ModelInfo info_;
+  const std::shared_ptr<const TextModel> text_;
+  const std::size_t capacity_;
+  const std::shared_ptr<OpenRequests> open_;
+  const std::shared_ptr<DeviceThread> device_;
+  std::unique_ptr<EngineLoop> loop_;  // made and destroyed on the device thread
+  std::unique_ptr<TextStage> stage_;
+  std::atomic<bool> is_draining_ = false;
+};
+
+Engine::Engine(EngineParts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {}
+Engine::~Engine() = default;
+
+Generation Engine::submit(Request request) { return impl_->submit(std::move(request)); }
+
+std::vector<std::int32_t> Engine::tokenize(std::string_view text) const {
+  return impl_->text().tokenizer.encode(text);
+}
+
+std::string Engine::detokenize(std::span<const std::int32_t> token_ids) const {
+  const Tokenizer& tokenizer = impl_->text().tokenizer;
+  for (const std::int32_t id : token_ids) {
+    if (tokenizer.is_known(id)) continue;
+    throw Error(
+        ErrorCode::invalid_value,
+        fmt::format("token id {} is not in the vocabulary", id),
+        "token_ids"
+    );
+  }
+  return tokenizer.decode(token_ids);
+}
+
+const ModelInfo& Engine::model() const { return impl_->info(); }
+EngineStats Engine::stats() const { return impl_->stats(); }
+EngineHealth Engine::health() const { return impl_->health(); }
+int Engine::drain(std::chrono::milliseconds timeout) { return impl_->drain(timeout); }
+
+}  // namespace mlxs

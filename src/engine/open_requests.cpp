@@ -1,0 +1,70 @@
+// Counting under one lock.
+#include "engine/open_requests.h"
+
+#include <condition_variable>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "base/thread_annotations.h"
+#include "engine/event_stream.h"
+#include "mlx_serving/error.h"
+#include "mlx_serving/event.h"
+
+namespace mlxs {
+
+bool OpenRequests::try_add() {
+  MutexLock lock(mutex_);
+  if (count_ >= max_open_) return false;
+  if (count_ == 0) busy_since_ = Clock::now();
+  ++count_;
+  return true;
+}
+
+void OpenRequests::remove() {
+  {
+    MutexLock lock(mutex_);
+    --count_;
+    if (count_ > 0) return;
+  }
+  none_.notify_all();
+}
+
+int OpenRequests::count() const {
+  MutexLock lock(mutex_);
+  return count_;
+}
+
+OpenRequests::Clock::time_point OpenRequests::busy_since() const {
+  MutexLock lock(mutex_);
+  return busy_since_;
+}
+
+bool OpenRequests::wait_until_none(Clock::time_point deadline) {
+  MutexLock lock(mutex_);
+  while (count_ > 0) {
+    if (none_.wait_until(mutex_, deadline) == std::cv_status::timeout) break;
+  }
+  return count_ == 0;
+}
+
+Ticket::Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream)
+    : open_(std::move(open)), stream_(std::move(stream)) {}
+
+Ticket::~Ticket() {
+  if (stream_)
+    fail(
+        Error(ErrorCode::shutting_down, "the engine is shutting down; send the request again later")
+    );
+}
+
+// The count goes down first, so that a reader who saw the finish never finds its request still
+// counted.
+void Ticket::finish(Finish finish, std::string_view last_text) {
+  open_->remove();
+  std::exchange(stream_, nullptr)->finish(std::move(finish), last_text);
+}
+
+void Ticket::fail(const Error& error) { finish({.reason = FinishReason::error, .error = error}); }
+
+}  // namespace mlxs

@@ -1,0 +1,66 @@
+// How many requests are open, and the promise that each of them gets a finish, whatever happens on
+// the way.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+
+#include "base/thread_annotations.h"
+#include "engine/event_stream.h"
+
+namespace mlxs {
+
+// Thread safety: all members may be called from any thread.
+class OpenRequests {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit OpenRequests(int max_open) : max_open_(max_open) {}
+
+  // RETURNS: false where max_open are open already.
+  [[nodiscard]] bool try_add();
+  void remove();
+
+  [[nodiscard]] int count() const;
+  // RETURNS: when the engine last got work after it had none.
+  [[nodiscard]] Clock::time_point busy_since() const;
+  // RETURNS: whether none is open, at `deadline` at the latest.
+  [[nodiscard]] bool wait_until_none(Clock::time_point deadline);
+
+ private:
+  const int max_open_;
+  mutable Mutex mutex_;
+  ConditionVariable none_;
+  int count_ MLXS_GUARDED_BY(mutex_) = 0;
+  Clock::time_point busy_since_ MLXS_GUARDED_BY(mutex_);
+};
+
+// The engine's end of one request. Wherever it is dropped without a finish, the reader gets
+// `shutting_down`.
+//
+// Thread safety: moved from thread to thread, used by one at a time.
+class Ticket {
+ public:
+  // REQUIRES: open->try_add() succeeded for it.
+  Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream);
+  ~Ticket();
+  Ticket(Ticket&&) noexcept = default;
+  Ticket& operator=(Ticket&&) = delete;
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+
+  [[nodiscard]] EventStream& stream() { return *stream_; }
+  [[nodiscard]] OpenRequests::Clock::time_point submitted_at() const { return submitted_at_; }
+
+  // Ends the request; the ticket is spent.
+  void finish(Finish finish, std::string_view last_text = {});
+  void fail(const Error& error);
+
+ private:
+  std::shared_ptr<OpenRequests> open_;
+  std::shared_ptr<EventStream> stream_;  // null: spent
+  OpenRequests::Clock::time_point submitted_at_ = OpenRequests::Clock::now();
+};
+
+}  // namespace mlxs

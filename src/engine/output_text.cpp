@@ -1,0 +1,62 @@
+// Plain search: the held text is never longer than a delta and the longest stop string together.
+#include "engine/output_text.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace mlxs {
+namespace {
+
+std::size_t first_stop(std::string_view text, const std::vector<std::string>& stop) {
+  std::size_t first = std::string_view::npos;
+  for (const std::string& candidate : stop) first = std::min(first, text.find(candidate));
+  return first;
+}
+
+// RETURNS: how many last bytes of `text` are a proper beginning of some stop string.
+std::size_t possible_stop(std::string_view text, const std::vector<std::string>& stop) {
+  std::size_t longest = 0;
+  for (const std::string& candidate : stop) {
+    for (std::size_t size = std::min(text.size(), candidate.size() - 1); size > longest; --size) {
+      if (text.ends_with(std::string_view(candidate).substr(0, size))) longest = size;
+    }
+  }
+  return longest;
+}
+
+}  // namespace
+
+OutputText::OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop)
+    : detokenizer_(tokenizer), stop_(std::move(stop)) {}
+
+std::string OutputText::append(std::int32_t token_id) {
+  if (is_stopped_) return {};
+  held_ += detokenizer_.append(token_id);
+  return release();
+}
+
+std::string OutputText::release() {
+  const std::size_t stop = first_stop(held_, stop_);
+  is_stopped_ = stop != std::string_view::npos;
+  const std::size_t num_shown = is_stopped_ ? stop : held_.size() - possible_stop(held_, stop_);
+  std::string shown = held_.substr(0, num_shown);
+  held_.erase(0, is_stopped_ ? held_.size() : num_shown);
+  return shown;
+}
+
+std::string OutputText::finish() {
+  if (is_stopped_) return {};
+  held_ += detokenizer_.finish();
+  std::string shown = release();
+  if (!is_stopped_) shown += std::exchange(held_, {});
+  return shown;
+}
+
+}  // namespace mlxs

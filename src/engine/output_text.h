@@ -1,0 +1,37 @@
+// The text of one request as it grows: detokenized, cut before the first stop string, and never
+// showing text that may still turn out to belong to one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "text/detokenizer.h"
+
+namespace mlxs {
+
+// Thread safety: none.
+class OutputText {
+ public:
+  // REQUIRES: `tokenizer` outlives this; no stop string is empty.
+  OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop);
+
+  // RETURNS: the text that may be shown now. After it found a stop string (is_stopped()), nothing
+  // more comes.
+  [[nodiscard]] std::string append(std::int32_t token_id);
+
+  // RETURNS: what was held back; the sequence ended without a stop string.
+  [[nodiscard]] std::string finish();
+
+  [[nodiscard]] bool is_stopped() const { return is_stopped_; }
+
+ private:
+  [[nodiscard]] std::string release();
+
+  Detokenizer detokenizer_;
+  std::vector<std::string> stop_;
+  std::string held_;  // the longest tail that may begin a stop string
+  bool is_stopped_ = false;
+};
+
+}  // namespace mlxs

@@ -1,0 +1,138 @@
+// Ranges as data.
+#include "engine/request_check.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "mlx_serving/engine.h"
+#include "mlx_serving/error.h"
+#include "mlx_serving/request.h"
+#include "mlx_serving/sampling.h"
+
+namespace mlxs {
+namespace {
+
+constexpr std::size_t kMaxStopStrings = 16;
+constexpr std::size_t kMaxStopBytes = 4096;
+constexpr std::size_t kMaxStopTokens = 1024;
+constexpr std::size_t kMaxLogitBias = 1024;
+
+struct Range {
+  const char* field;
+  float value;
+  float min;
+  float max;
+  bool excludes_min = false;
+};
+
+[[noreturn]] void refuse(const std::string& field, const std::string& message) {
+  throw Error(ErrorCode::invalid_value, field + ": " + message, field);
+}
+
+void check_range(const Range& range) {
+  const bool is_inside = range.value <= range.max &&
+                         (range.excludes_min ? range.value > range.min : range.value >= range.min);
+  if (is_inside) return;
+  refuse(
+      range.field,
+      fmt::format(
+          "must be {} {} and at most {}, got {}",
+          range.excludes_min ? "above" : "at least",
+          range.min,
+          range.max,
+          range.value
+      )
+  );
+}
+
+void check_token_id(std::int32_t id, const std::string& field, const ModelInfo& model) {
+  if (id >= 0 && id < model.vocab_size) return;
+  refuse(
+      field,
+      fmt::format("token id {} is outside of the vocabulary of {} tokens", id, model.vocab_size)
+  );
+}
+
+void check_sampling(const SamplingParams& params, const ModelInfo& model) {
+  for (const Range& range : {
+           Range{"temperature", params.temperature, 0.0F, 2.0F},
+           Range{"top_p", params.top_p, 0.0F, 1.0F, /*excludes_min=*/true},
+           Range{"min_p", params.min_p, 0.0F, 1.0F},
+           Range{
+               "repetition_penalty", params.repetition_penalty, 0.0F, 2.0F, /*excludes_min=*/true
+           },
+           Range{"presence_penalty", params.presence_penalty, -2.0F, 2.0F},
+           Range{"frequency_penalty", params.frequency_penalty, -2.0F, 2.0F},
+       }) {
+    check_range(range);
+  }
+  if (params.top_k < 0) refuse("top_k", fmt::format("must be at least 0, got {}", params.top_k));
+  if (params.logit_bias.size() > kMaxLogitBias) {
+    refuse(
+        "logit_bias",
+        fmt::format("at most {} entries, got {}", kMaxLogitBias, params.logit_bias.size())
+    );
+  }
+  for (const auto& [id, bias] : params.logit_bias) {
+    check_token_id(id, "logit_bias", model);
+    check_range({"logit_bias", bias, -100.0F, 100.0F});
+  }
+}
+
+void check_stop(const StopParams& stop, const ModelInfo& model) {
+  if (stop.max_tokens && *stop.max_tokens < 1) {
+    refuse("max_tokens", fmt::format("must be at least 1, got {}", *stop.max_tokens));
+  }
+  if (stop.stop.size() > kMaxStopStrings) {
+    refuse("stop", fmt::format("at most {} strings, got {}", kMaxStopStrings, stop.stop.size()));
+  }
+  for (const std::string& text : stop.stop) {
+    if (text.empty()) refuse("stop", "a stop string must not be empty");
+    if (text.size() > kMaxStopBytes)
+      refuse("stop", fmt::format("a stop string has at most {} bytes", kMaxStopBytes));
+  }
+  if (stop.stop_token_ids.size() > kMaxStopTokens) {
+    refuse(
+        "stop_token_ids",
+        fmt::format("at most {} ids, got {}", kMaxStopTokens, stop.stop_token_ids.size())
+    );
+  }
+  for (const std::int32_t id : stop.stop_token_ids) check_token_id(id, "stop_token_ids", model);
+}
+
+}  // namespace
+
+void check_request(const Request& request, const ModelInfo& model) {
+  check_sampling(request.sampling, model);
+  check_stop(request.stop, model);
+}
+
+int check_prompt(
+    std::span<const std::int32_t> prompt_ids, const StopParams& stop, const ModelInfo& model
+) {
+  if (prompt_ids.empty()) refuse("prompt", "must have at least one token");
+  for (const std::int32_t id : prompt_ids) check_token_id(id, "prompt", model);
+  const auto num_prompt = static_cast<std::int64_t>(prompt_ids.size());
+  const std::int64_t num_output = stop.max_tokens.value_or(1);
+  if (num_prompt + num_output > model.context_length) {
+    throw Error(
+        ErrorCode::context_length_exceeded,
+        fmt::format(
+            "the prompt has {} tokens and {} are to be generated, but the context holds {} tokens; "
+            "shorten the prompt or lower max_tokens",
+            num_prompt,
+            num_output,
+            model.context_length
+        ),
+        "prompt"
+    );
+  }
+  return stop.max_tokens ? static_cast<int>(num_prompt + num_output) : model.context_length;
+}
+
+}  // namespace mlxs

@@ -1,0 +1,31 @@
+// An engine on a FakeRunner with a tokenizer of single bytes: what the tests of the engine and of
+// every door run on.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/testing/fake_runner.h"
+#include "mlx_serving/engine.h"
+#include "text/tokenizer.h"
+
+namespace mlxs {
+
+struct FakeEngineOptions {
+  std::string name = "fake";
+  int context_length = 128;
+  int max_sequences = 8;
+  int step_tokens = 64;
+  int max_queue = 64;
+  FakeRunnerOptions runner{.num_pages = 512};
+};
+
+// Token ids 0 to 255 are bytes, 256 is "<|end|>", which ends a sequence, 257 and 258 frame a
+// message in the template:
+// "<|role|>" + role + ":" + content + "<|turn|>" for each, then "<|role|>assistant:". A template
+// error is raised for the role "raise".
+[[nodiscard]] Tokenizer make_byte_tokenizer();
+
+[[nodiscard]] std::unique_ptr<Engine> make_fake_engine(const FakeEngineOptions& options = {});
+
+}  // namespace mlxs

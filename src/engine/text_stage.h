@@ -1,0 +1,68 @@
+// The first stage of a request, on threads of its own: checks it, renders the chat template,
+// tokenizes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "engine/engine_parts.h"
+#include "engine/open_requests.h"
+#include "mlx_serving/request.h"
+
+namespace mlxs {
+
+struct Submission {
+  Request request;
+  Ticket ticket;
+};
+
+// A request as the engine's loop takes it.
+struct PreparedRequest {
+  std::vector<std::int32_t> prompt_ids = {};
+  int max_length = 0;  // tokens of prompt and output at which it ends
+  SamplingParams sampling = {};
+  StopParams stop = {};
+  Ticket ticket;
+};
+
+// Thread safety: submit() and close() may be called from any thread; `deliver` is called from the
+// workers.
+class TextStage {
+ public:
+  using Deliver = std::function<void(PreparedRequest)>;
+
+  // `parts` gives the model's text side; `capacity` is of the queue in front of the workers.
+  TextStage(const EngineParts& parts, std::size_t capacity, Deliver deliver);
+  ~TextStage();
+  TextStage(const TextStage&) = delete;
+  TextStage& operator=(const TextStage&) = delete;
+
+  // A request that is wrong ends here with its error. A full or closed queue drops it, and its
+  // ticket says so.
+  void submit(Submission submission);
+
+  // Ends every queued request with shutting_down and joins the workers.
+  void close();
+
+ private:
+  void work();
+  void prepare_and_deliver(Submission submission);
+  [[nodiscard]] std::vector<std::int32_t> tokenize(const Prompt& prompt) const;
+  [[nodiscard]] std::vector<std::int32_t> tokenize_text(std::string_view text, AddSpecialTokens add)
+      const;
+  [[nodiscard]] std::string render(const ChatPrompt& prompt) const;
+
+  const ModelInfo info_;
+  const std::shared_ptr<const TextModel> text_;
+  const Deliver deliver_;
+  BoundedQueue<Submission> queue_;
+  std::atomic<bool> is_closing_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace mlxs
