@@ -19,7 +19,7 @@ struct EngineConfig {
   int context_length = 0;  // tokens; 0: the model's own, and as many as kv_memory_bytes holds
   int max_sequences = 16;  // run at once; others wait
   int max_queue = 256;     // waiting requests; one more is refused with rate_limit_exceeded
-  int step_tokens = 512;   // at most so many tokens of prompts and decodes in one forward pass
+  int step_tokens = 128;   // at most so many tokens of prompts and decodes in one forward pass
   std::int64_t kv_memory_bytes = 0;  // of the KV pool; 0: enough for max_sequences contexts, at
                                      // most a quarter of the machine's memory
   int num_text_workers = 1;          // threads that render templates and tokenize

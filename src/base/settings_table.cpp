@@ -78,7 +78,7 @@ constexpr std::array kTable = {
         .group = SettingGroup::engine,
         .domain = IntegerDomain{1, 1'048'576},
         .unit = "tokens",
-        .default_value = "512",
+        .default_value = "128",
         .commands = kRunning,
         .text = "at most so many tokens of all sequences in one forward pass"
     },

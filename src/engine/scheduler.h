@@ -15,7 +15,7 @@ namespace mlxs {
 
 struct SchedulerOptions {
   int max_sequences = 16;  // running at once
-  int step_tokens = 512;   // rows of one batch; a decode always fits: max_sequences <= step_tokens
+  int step_tokens = 128;   // rows of one batch; a decode always fits: max_sequences <= step_tokens
   int num_pages = 0;       // of the KV pool
   int page_size = 32;      // tokens of a page
 };

@@ -151,7 +151,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, vocab_size: int) -> None:
     writer.add_token_list(specials + [chr(ord("!") + i) for i in range(vocab_size - len(specials))])
     kinds = [gguf.TokenType.CONTROL] * len(specials) + [gguf.TokenType.NORMAL] * (vocab_size - len(specials))
     writer.add_token_types(kinds)
-    writer.add_token_merges(["! \""])
+    writer.add_token_merges(['! "'])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
 

@@ -24,9 +24,7 @@ def _gemma3_eager(module, query, key, value, attention_mask, **kwargs):
 
 
 ALL_ATTENTION_FUNCTIONS.register("gemma3_eager", _gemma3_eager)
-transformers.masking_utils.ALL_MASK_ATTENTION_FUNCTIONS.register(
-    "gemma3_eager", transformers.masking_utils.eager_mask
-)
+transformers.masking_utils.ALL_MASK_ATTENTION_FUNCTIONS.register("gemma3_eager", transformers.masking_utils.eager_mask)
 
 
 def load_config(config: dict):
