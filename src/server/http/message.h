@@ -1,0 +1,64 @@
+// Requests, responses and faults as the handlers see them: no sockets, no Beast, no JSON.
+#pragma once
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mlx_serving/error.h"
+
+namespace mlxs {
+
+struct HttpHeader {
+  std::string name;
+  std::string value;
+};
+
+struct HttpRequest {
+  std::string id;      // the client's X-Request-Id where it is a sound one, else ours
+  std::string method;  // "GET"
+  std::string path;    // of the target, as sent, without the query
+  std::string tail;    // what the route's final "*" matched, percent-decoded
+  std::string body;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<HttpHeader> headers;
+};
+
+// What went wrong with a request, before it takes the API's form.
+struct HttpFault {
+  int status = 500;
+  std::string_view type;
+  std::string_view code;  // empty: null
+  std::string message;
+  std::string param;  // empty: null
+  std::vector<HttpHeader> headers;
+};
+
+class HttpError : public std::runtime_error {
+ public:
+  explicit HttpError(HttpFault fault)
+      : std::runtime_error(fault.message), fault_(std::move(fault)) {}
+  [[nodiscard]] const HttpFault& fault() const { return fault_; }
+
+ private:
+  HttpFault fault_;
+};
+
+// RETURNS: the fault of a request that is the client's mistake.
+[[nodiscard]] HttpFault client_fault(int status, std::string message, std::string_view code = {});
+
+// RETURNS: the fault that the table of error codes gives, with Retry-After where trying again
+// helps.
+[[nodiscard]] HttpFault fault_of(const Error& error);
+
+// Turns a fault into a body of type application/json.
+using FaultRenderer = std::function<std::string(const HttpFault&)>;
+
+}  // namespace mlxs

@@ -1,0 +1,48 @@
+// The table of routes, as data. It does not read sockets and does not answer.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/task.h"
+
+namespace mlxs {
+
+class Exchange;
+
+enum class RouteAccess { key, open };  // open: answered without an API key
+
+using Handler = std::function<Task<void>(Exchange&)>;
+
+struct Route {
+  std::string_view method;  // GET also answers HEAD
+  std::string_view path;    // exact; a final "*" matches any non-empty rest
+  RouteAccess access = RouteAccess::key;
+  Handler handler;
+};
+
+struct RouteMatch {
+  const Route* route = nullptr;  // null: no route, or none with this method
+  std::string allow;             // methods of the path; empty: the path is unknown
+  std::string_view tail;         // what "*" matched, as sent
+};
+
+class Router {
+ public:
+  Router() = default;
+  explicit Router(std::vector<Route> routes) : routes_(std::move(routes)) {}
+
+  // Matches the bytes of `path` as they are: no decoding, no normalising.
+  [[nodiscard]] RouteMatch match(std::string_view method, std::string_view path) const;
+  [[nodiscard]] const std::vector<Route>& routes() const { return routes_; }
+
+ private:
+  std::vector<Route> routes_;
+};
+
+// RETURNS: `text` with %XX decoded. ERRORS: HttpError 400 for a malformed escape.
+[[nodiscard]] std::string percent_decode(std::string_view text);
+
+}  // namespace mlxs

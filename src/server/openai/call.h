@@ -1,0 +1,48 @@
+// A request of the API, translated: what the engine is asked and what the reply must look like.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mlx_serving/request.h"
+#include "server/openai/api_model.h"
+#include "server/openai/field_reader.h"
+
+namespace mlxs {
+
+struct ReplyOptions {
+  bool is_stream = false;
+  bool include_usage = false;  // in a stream: a last chunk with the usage
+};
+
+// The fields that chat and completions have in common.
+struct CommonFields {
+  std::string model;
+  SamplingParams sampling;
+  StopParams stop;
+  std::size_t num_choices = 1;  // per prompt
+  ReplyOptions reply;
+};
+
+struct Call {
+  std::string model;              // as the client named it
+  std::vector<Request> requests;  // one a choice; the choices of one prompt stand together
+  std::size_t num_choices = 1;    // per prompt
+  ReplyOptions reply;
+};
+
+// Reads and checks the common fields. ERRORS: as FieldReader; model_not_found; unsupported.
+[[nodiscard]] CommonFields read_common_fields(FieldReader& fields, const ApiModel& model);
+
+// RETURNS: the call with `num_choices` requests for each prompt; a seed is counted up over the
+// choices.
+[[nodiscard]] Call make_call(CommonFields fields, std::vector<Prompt> prompts);
+
+// The bodies of the two endpoints. ERRORS: Error with the path of the field; nothing else, whatever
+// `body` holds.
+[[nodiscard]] Call parse_chat_call(std::string_view body, const ApiModel& model);
+[[nodiscard]] Call parse_completion_call(std::string_view body, const ApiModel& model);
+
+}  // namespace mlxs

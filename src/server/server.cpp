@@ -1,0 +1,203 @@
+// Owns the threads, and puts listener, routes and engine together.
+#include "server/server.h"
+
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/thread_annotations.h"
+#include "mlx_serving/engine.h"
+#include "mlx_serving/error.h"
+#include "server/http/access_policy.h"
+#include "server/http/listener.h"
+#include "server/http/router.h"
+#include "server/http/service.h"
+#include "server/openai/answer.h"
+#include "server/openai/api_model.h"
+#include "server/openai/error_body.h"
+#include "server/openai/routes.h"
+#include "server/probes.h"
+#include "server/server_options.h"
+
+namespace mlxs {
+namespace {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kFlushTimeout{2000
+};  // to write out answers that the engine has finished
+constexpr std::chrono::milliseconds kFlushPoll{5};
+
+[[noreturn]] void invalid_option(const std::string& message) {
+  throw Error(ErrorCode::invalid_config, message);
+}
+
+void check_options(const ServerOptions& options) {
+  if (options.num_threads < 1)
+    invalid_option(
+        "the server needs at least 1 thread, got " + std::to_string(options.num_threads)
+    );
+  if (options.max_connections < 1)
+    invalid_option(
+        "max_connections must be at least 1, got " + std::to_string(options.max_connections)
+    );
+  if (options.max_header_bytes < 1024)
+    invalid_option(
+        "max_header_bytes must be at least 1024, got " + std::to_string(options.max_header_bytes)
+    );
+  const bool has_blank = std::any_of(options.api_key.begin(), options.api_key.end(), [](char c) {
+    return c <= ' ' || c > '~';
+  });
+  if (has_blank) invalid_option("the API key must be printable ASCII without blanks");
+}
+
+std::vector<Route> all_routes(
+    const Engine& engine, const HttpService& service, const ApiContext& context
+) {
+  std::vector<Route> routes = probe_routes(engine, service);
+  std::vector<Route> api = openai_routes(context);
+  routes.insert(
+      routes.end(), std::make_move_iterator(api.begin()), std::make_move_iterator(api.end())
+  );
+  return routes;
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(Engine& engine, ServerOptions options);
+  ~Impl() { stop(); }
+
+  void start();
+  void run();
+  int drain(std::chrono::milliseconds timeout);
+  void stop();
+  [[nodiscard]] const Listener& listener() const { return *listener_; }
+
+ private:
+  void serve();
+
+  Engine& engine_;
+  HttpService service_;
+  ApiContext context_;
+  asio::io_context io_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::optional<Listener> listener_;
+
+  Mutex mutex_;
+  ConditionVariable stopped_changed_;
+  bool is_stopping_ MLXS_GUARDED_BY(mutex_) = false;
+  bool is_stopped_ MLXS_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+Server::Impl::Impl(Engine& engine, ServerOptions options)
+    : engine_(engine),
+      context_{engine, service_, make_api_model(engine.model(), options.model_aliases)},
+      io_(options.num_threads),
+      work_(io_.get_executor()) {
+  check_options(options);
+  service_.options = std::move(options);
+  service_.render_fault = render_openai_fault;
+  service_.logger = service_.options.logger;
+  if (!service_.logger)
+    service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
+  service_.router = Router(all_routes(engine_, service_, context_));
+}
+
+void Server::Impl::start() {
+  const ServerOptions& options = service_.options;
+  listener_.emplace(io_, service_);
+  if (listener_->exposure() == Exposure::network && options.api_key.empty() &&
+      !options.allow_insecure_bind) {
+    const std::string url = listener_->url();
+    listener_.reset();
+    invalid_option(
+        url +
+        " can be reached from other machines; set an API key, or allow it without one explicitly"
+    );
+  }
+  service_.access = AccessPolicy(options.api_key, options.allowed_hosts, listener_->exposure());
+  if (listener_->exposure() == Exposure::network && options.api_key.empty()) {
+    service_.logger->warn(
+        "every machine that reaches {} can use this server: no API key is set", listener_->url()
+    );
+  }
+  listener_->start();
+  for (int i = 0; i < options.num_threads; ++i) threads_.emplace_back([this] { serve(); });
+}
+
+// Sessions catch what they throw; what still comes here is a fault of one handler and must not end
+// the thread.
+void Server::Impl::serve() {
+  while (true) {
+    try {
+      io_.run();
+      return;
+    } catch (const std::exception& error) {
+      service_.logger->error("a handler of the server failed error=\"{}\"", log_safe(error.what()));
+    }
+  }
+}
+
+void Server::Impl::run() {
+  MutexLock lock(mutex_);
+  while (!is_stopped_) stopped_changed_.wait(mutex_);
+}
+
+int Server::Impl::drain(std::chrono::milliseconds timeout) {
+  service_.is_draining = true;
+  const int num_cut = engine_.drain(timeout);
+  const Clock::time_point deadline = Clock::now() + kFlushTimeout;
+  while (service_.num_active > 0 && Clock::now() < deadline)
+    std::this_thread::sleep_for(kFlushPoll);
+  return num_cut;
+}
+
+void Server::Impl::stop() {
+  {
+    MutexLock lock(mutex_);
+    if (is_stopping_) {
+      while (!is_stopped_) stopped_changed_.wait(mutex_);
+      return;
+    }
+    is_stopping_ = true;
+  }
+  if (listener_ && !threads_.empty()) {
+    listener_->close();
+    service_.connections.close_all();
+  }
+  work_.reset();
+  for (std::thread& thread : threads_) thread.join();
+  {
+    MutexLock lock(mutex_);
+    is_stopped_ = true;
+  }
+  stopped_changed_.notify_all();
+}
+
+Server::Server(Engine& engine, ServerOptions options)
+    : impl_(std::make_unique<Impl>(engine, std::move(options))) {}
+Server::~Server() = default;
+void Server::start() { impl_->start(); }
+std::uint16_t Server::port() const { return impl_->listener().port(); }
+std::string Server::url() const { return impl_->listener().url(); }
+void Server::run() { impl_->run(); }
+int Server::drain(std::chrono::milliseconds timeout) { return impl_->drain(timeout); }
+void Server::stop() { impl_->stop(); }
+
+}  // namespace mlxs

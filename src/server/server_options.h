@@ -1,0 +1,49 @@
+// What the server is started with. Flags and environment variables of the same meaning are in
+// src/base/settings.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace spdlog {
+class logger;
+}
+
+namespace mlxs {
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";  // a name or an IP address
+  std::uint16_t port = 8080;       // 0: a free one
+  std::string api_key;             // that clients must send as a bearer token; empty: none
+  bool allow_insecure_bind =
+      false;  // permits an address that other machines reach without an api_key
+
+  // Further names that the Host and Origin headers may carry. On a loopback address localhost and
+  // the loopback addresses are always allowed; elsewhere every name is, unless this list names
+  // some.
+  std::vector<std::string> allowed_hosts;
+
+  std::vector<std::string> model_aliases;  // further names under which the engine's model is served
+
+  int num_threads = 1;         // that answer HTTP
+  int max_connections = 1024;  // one more is told 503
+
+  std::size_t max_header_bytes = std::size_t{16} << 10;
+  std::size_t max_body_bytes = std::size_t{32} << 20;
+  std::chrono::milliseconds header_timeout{10'000};  // from the first byte of a head to its last
+  std::chrono::milliseconds body_timeout{10'000};    // without a byte of a body
+  std::chrono::milliseconds body_total_timeout{120'000
+  };  // from the first byte of a body to its last
+  std::chrono::milliseconds idle_timeout{30'000};  // without a request on an open connection
+  std::chrono::milliseconds write_timeout{30'000
+  };  // without progress of a client that does not read
+  std::chrono::milliseconds health_timeout{30'000};  // without progress of an engine that has work
+
+  std::shared_ptr<spdlog::logger> logger;  // null: nothing is logged
+};
+
+}  // namespace mlxs
