@@ -1,0 +1,97 @@
+// `serve`: opens a model and answers HTTP until a signal comes. What is answered is the server's
+// business.
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <ostream>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "base/thread_annotations.h"
+#include "cli/cli.h"
+#include "cli/command.h"
+#include "cli/setting_flags.h"
+#include "server/server.h"
+
+namespace mlxs {
+namespace {
+
+// Whether the server may go on. Before it answers there is nothing to drain, so a signal ends the
+// process at once.
+class StopSignal {
+ public:
+  void on_signal() {
+    MutexLock lock(mutex_);
+    if (!is_serving_) std::_Exit(kExitOk);
+    is_stopped_ = true;
+    stopped_.notify_one();
+  }
+
+  // From here on a signal is kept for wait().
+  void start_serving() {
+    MutexLock lock(mutex_);
+    is_serving_ = true;
+  }
+
+  void wait() {
+    MutexLock lock(mutex_);
+    while (!is_stopped_) stopped_.wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  ConditionVariable stopped_;
+  bool is_serving_ MLXS_GUARDED_BY(mutex_) = false;
+  bool is_stopped_ MLXS_GUARDED_BY(mutex_) = false;
+};
+
+class ServeCommand final : public Command {
+ public:
+  explicit ServeCommand(CLI::App& app) : Command(app), flags_(app, kServeCommand) {
+    add_model_argument(app, model_);
+    app.footer(
+        "Prints one line `ready http://HOST:PORT` when it answers. SIGTERM or Ctrl-C lets running "
+        "requests finish\n"
+        "and ends it; a second one ends it at once.\n\n"
+        "Examples:\n"
+        "  mlx-serving serve --port 0\n"
+        "  mlx-serving serve ~/models/Llama-3.2-1B-Instruct --context-length 8192\n"
+        "  MLX_SERVING_API_KEY=... mlx-serving serve --host 0.0.0.0\n"
+    );
+  }
+
+  int run(CliContext& context) override {
+    const Settings settings = flags_.resolve(context.environment);
+    start_log(settings, context);
+    StopSignal stop;
+    const auto listener = context.interrupts.listen([&stop](int) { stop.on_signal(); });
+    const auto engine =
+        open_with_progress(engine_config(settings, model_, context.environment), context);
+    Server server(*engine, server_options(settings));
+    stop.start_serving();
+    server.start();
+    context.console.out << "ready " << server.url() << '\n' << std::flush;
+    stop.wait();
+
+    const std::chrono::duration<double> timeout(settings.real("drain_timeout"));
+    const int num_cut = server.drain(std::chrono::ceil<std::chrono::milliseconds>(timeout));
+    if (num_cut > 0) log_warning("{} requests were cut off after the drain timeout", num_cut);
+    server.stop();
+    return kExitOk;
+  }
+
+ private:
+  SettingFlags flags_;
+  std::string model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_serve_command(CLI::App& parent) {
+  return std::make_unique<ServeCommand>(*parent.add_subcommand("serve", "answer OpenAI's HTTP API")
+  );
+}
+
+}  // namespace mlxs

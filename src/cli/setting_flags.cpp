@@ -1,0 +1,199 @@
+// Translates the table of settings for CLI11, and its values into options structs.
+#include "cli/setting_flags.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <array>
+#include <cctype>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "mlx_serving/config.h"
+#include "mlx_serving/sampling.h"
+#include "server/server_options.h"
+
+namespace mlxs {
+namespace {
+
+constexpr std::size_t kHelpWidth = 72;  // of the column of descriptions
+
+std::string group_name(SettingGroup group) {
+  constexpr std::array<const char*, 5> kNames = {
+      "Model", "Engine", "Server", "Sampling", "Logging"
+  };
+  return kNames.at(static_cast<std::size_t>(group));
+}
+
+// RETURNS: `text` with newlines at spaces, so that no line is longer than the column where that is
+// possible.
+std::string wrapped(std::string_view text) {
+  std::string result;
+  while (text.size() > kHelpWidth) {
+    std::size_t space = text.rfind(' ', kHelpWidth);
+    if (space == std::string_view::npos) space = text.find(' ');
+    if (space == std::string_view::npos) break;
+    result += std::string(text.substr(0, space)) + '\n';
+    text.remove_prefix(space + 1);
+  }
+  return result + std::string(text);
+}
+
+// What the placeholder of the value does not say already.
+std::string range_of(const Setting& setting) {
+  const bool has_range = std::holds_alternative<IntegerDomain>(setting.domain) ||
+                         std::holds_alternative<BytesDomain>(setting.domain) ||
+                         std::holds_alternative<RealDomain>(setting.domain);
+  return has_range ? describe_domain(setting.domain) + ", " : "";
+}
+
+std::string help_of(const Setting& setting) {
+  const bool is_switch = std::holds_alternative<SwitchDomain>(setting.domain);
+  const bool has_default = !setting.default_value.empty() && !is_switch;
+  return wrapped(fmt::format(
+      "{} ({}{}environment {})",
+      setting.text,
+      has_default ? fmt::format("default {}, ", setting.default_value) : "",
+      range_of(setting),
+      setting_variable(setting)
+  ));
+}
+
+struct TypeName {
+  std::string operator()(const TextDomain&) const { return "TEXT"; }
+  std::string operator()(const SecretDomain&) const { return "KEY"; }
+  std::string operator()(const SwitchDomain&) const { return ""; }
+  std::string operator()(const ListDomain&) const { return "A,B"; }
+  std::string operator()(const IntegerDomain&) const { return "N"; }
+  std::string operator()(const BytesDomain&) const { return "BYTES"; }
+  std::string operator()(const RealDomain&) const { return "X"; }
+  std::string operator()(const ChoiceDomain& domain) const {
+    return fmt::format("{}", fmt::join(domain.choices, "|"));
+  }
+};
+
+std::string type_name(const Setting& setting) {
+  if (setting.unit.empty() || std::holds_alternative<BytesDomain>(setting.domain)) {
+    return std::visit(TypeName{}, setting.domain);
+  }
+  std::string unit(setting.unit);
+  for (char& c : unit) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return unit;
+}
+
+// A setting's domain is never wider than the field that it goes into, so a failure is a bug of the
+// table.
+template <typename T>
+T narrow(std::int64_t value) {
+  return checked_narrow<T>(value).value();
+}
+
+std::chrono::milliseconds to_milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000.0)));
+}
+
+DeviceKind device_kind(const std::string& name) {
+  if (name == "cpu") return DeviceKind::cpu;
+  return name == "gpu" ? DeviceKind::gpu : DeviceKind::automatic;
+}
+
+}  // namespace
+
+SettingFlags::SettingFlags(CLI::App& app, SettingCommand command) : command_(command) {
+  for (const Setting& setting : setting_table()) {
+    if ((setting.commands & command) == 0) continue;
+    const std::string name(setting.name);
+    CLI::Option* option = nullptr;
+    if (std::holds_alternative<SwitchDomain>(setting.domain)) {
+      option = app.add_flag_callback(
+          setting_flag(setting), [this, name] { given_[name] = "true"; }, help_of(setting)
+      );
+    } else {
+      option = app.add_option_function<std::string>(
+          setting_flag(setting),
+          [this, name](const std::string& text) { given_[name] = text; },
+          help_of(setting)
+      );
+      option->type_name(type_name(setting));
+    }
+    option->group(group_name(setting.group));
+  }
+}
+
+Settings SettingFlags::resolve(const Environment& environment) const {
+  return Settings::resolve(command_, given_, environment);
+}
+
+EngineConfig engine_config(
+    const Settings& settings, const std::string& model, const Environment& environment
+) {
+  EngineConfig config;
+  config.model = model;
+  config.home = expand_home(settings.text("home"), environment);
+  config.device = device_kind(settings.text("device"));
+  config.context_length = narrow<int>(settings.integer("context_length"));
+  config.step_tokens = narrow<int>(settings.integer("step_tokens"));
+  config.kv_memory_bytes = settings.integer("kv_memory");
+  if (settings.has("max_sequences"))
+    config.max_sequences = narrow<int>(settings.integer("max_sequences"));
+  if (settings.has("max_queue")) config.max_queue = narrow<int>(settings.integer("max_queue"));
+  if (settings.has("text_workers"))
+    config.num_text_workers = narrow<int>(settings.integer("text_workers"));
+  return config;
+}
+
+ServerOptions server_options(const Settings& settings) {
+  ServerOptions options;
+  options.host = settings.text("host");
+  options.port = narrow<std::uint16_t>(settings.integer("port"));
+  options.api_key = settings.find_text("api_key").value_or("");
+  options.allow_insecure_bind = settings.is_on("insecure");
+  options.allowed_hosts = settings.list("allowed_hosts");
+  options.model_aliases = settings.list("model_aliases");
+  options.num_threads = narrow<int>(settings.integer("http_threads"));
+  options.max_connections = narrow<int>(settings.integer("max_connections"));
+  options.max_header_bytes = narrow<std::size_t>(settings.integer("max_header"));
+  options.max_body_bytes = narrow<std::size_t>(settings.integer("max_body"));
+  options.header_timeout = to_milliseconds(settings.real("header_timeout"));
+  options.body_timeout = to_milliseconds(settings.real("body_timeout"));
+  options.body_total_timeout = to_milliseconds(settings.real("body_total_timeout"));
+  options.idle_timeout = to_milliseconds(settings.real("idle_timeout"));
+  options.write_timeout = to_milliseconds(settings.real("write_timeout"));
+  options.health_timeout = to_milliseconds(settings.real("health_timeout"));
+  options.logger = installed_log();
+  return options;
+}
+
+SamplingParams sampling_params(const Settings& settings, SamplingParams defaults) {
+  const auto take = [&settings](std::string_view name, float& field) {
+    if (const auto value = settings.find_real(name)) field = static_cast<float>(*value);
+  };
+  take("temperature", defaults.temperature);
+  take("top_p", defaults.top_p);
+  take("min_p", defaults.min_p);
+  take("repetition_penalty", defaults.repetition_penalty);
+  take("presence_penalty", defaults.presence_penalty);
+  take("frequency_penalty", defaults.frequency_penalty);
+  if (const auto top_k = settings.find_integer("top_k")) defaults.top_k = narrow<int>(*top_k);
+  if (const auto seed = settings.find_integer("seed"))
+    defaults.seed = static_cast<std::uint64_t>(*seed);
+  return defaults;
+}
+
+StopParams stop_params(const Settings& settings, const std::vector<std::string>& stop) {
+  StopParams params;
+  params.stop = stop;
+  if (const auto max_tokens = settings.find_integer("max_tokens"))
+    params.max_tokens = narrow<int>(*max_tokens);
+  return params;
+}
+
+}  // namespace mlxs
