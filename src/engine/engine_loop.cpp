@@ -53,8 +53,9 @@ bool EngineLoop::step() {
     try {
       const StepResult result = runner_->run(batch);
       scheduler_.mark_computed(batch);
-      publish(batch, result);
+      // Before the events, so that whoever reads a finish finds its steps counted.
       heartbeat_.step_done(batch.token_ids.size());
+      publish(batch, result);
     } catch (const std::exception& error) {
       fail_batch(batch, error.what());
     }

@@ -33,7 +33,7 @@ class OpenRequests {
   mutable Mutex mutex_;
   ConditionVariable none_;
   int count_ MLXS_GUARDED_BY(mutex_) = 0;
-  Clock::time_point busy_since_ MLXS_GUARDED_BY(mutex_);
+  Clock::time_point busy_since_ MLXS_GUARDED_BY(mutex_) = Clock::now();
 };
 
 // The engine's end of one request. Wherever it is dropped without a finish, the reader gets
