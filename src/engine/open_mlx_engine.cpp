@@ -148,6 +148,7 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
        .quantization = weights.description,
        .vocab_size = spec.vocab_size,
        .context_length = spec.context_length,
+       .weight_bytes = matrix_bytes(spec, weights),
        .kv_bytes_per_token = kv_values * static_cast<std::int64_t>(mx::size_of(weights.activations))
       }
   );

@@ -53,6 +53,22 @@ RandomWeights read_random_weights(
   return weights;
 }
 
+std::int64_t matrix_bytes(const ModelSpec& spec, const RandomWeights& weights) {
+  const std::int64_t hidden = spec.hidden_size;
+  std::int64_t num_values = hidden * spec.vocab_size * (spec.tied_embeddings ? 1 : 2);
+  for (const LayerSpec& layer : spec.layers) {
+    const AttentionSpec& attention = layer.attention;
+    const std::int64_t num_rows =
+        std::int64_t{2} * (attention.num_heads + attention.num_kv_heads) * attention.head_dim;
+    num_values += hidden * (num_rows + std::int64_t{3} * layer.mlp.intermediate_size);
+  }
+  const auto dense_size = static_cast<std::int64_t>(mx::size_of(weights.dense));
+  if (!weights.quantization) return num_values * dense_size;
+  const auto scale_size = static_cast<std::int64_t>(mx::size_of(weights.activations));
+  return num_values * weights.quantization->bits / 8 +
+         2 * scale_size * num_values / weights.quantization->group_size;
+}
+
 mx::array RandomSource::next_key() { return mx::random::key(num_matrices_++); }
 
 Linear RandomSource::matrix(const MatrixRequest& request) {

@@ -2,12 +2,14 @@
 // means nothing.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "base/json.h"
 #include "kernels/mx.h"
 #include "model/checkpoint/quantization.h"
+#include "model/model_spec.h"
 #include "model/weight_source.h"
 
 namespace mlxs {
@@ -25,6 +27,9 @@ struct RandomWeights {
 [[nodiscard]] RandomWeights read_random_weights(
     const json::object& config, const std::string& where, mx::Device device
 );
+
+// RETURNS: the bytes of all matrices of such a model; norms and biases are not counted.
+[[nodiscard]] std::int64_t matrix_bytes(const ModelSpec& spec, const RandomWeights& weights);
 
 // Normally distributed dense weights, uniform quantized ones, both of about the spread of trained
 // ones, so that activations stay finite. Equal requests in equal order give equal weights.
