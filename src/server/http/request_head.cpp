@@ -90,7 +90,6 @@ void read_identity(const Fields& fields, RequestHead& head) {
   if (!head.host && head.version == 11) bad_request("the header field Host is missing");
   head.origin = single(fields, http::field::origin);
   head.authorization = single(fields, http::field::authorization);
-  head.content_type = single(fields, http::field::content_type);
   const auto id = fields.find("X-Request-Id");
   if (id != fields.end() &&
       is_request_id(std::string_view(id->value().data(), id->value().size()))) {

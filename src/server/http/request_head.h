@@ -23,7 +23,6 @@ struct RequestHead {
   std::optional<std::string> host;
   std::optional<std::string> origin;
   std::optional<std::string> authorization;
-  std::optional<std::string> content_type;
   std::optional<std::string> request_id;  // only a sound one
 
   [[nodiscard]] bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }

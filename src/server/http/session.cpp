@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/beast/core/string.hpp>
 #include <boost/system/system_error.hpp>
 #include <chrono>
 #include <cstddef>
@@ -214,15 +213,6 @@ void Session::route(Exchange& exchange, const RequestHead& head) {
 // its body.
 Task<void> Session::receive(Exchange& exchange, RequestHead& head) {
   route(exchange, head);
-  if (head.content_type && head.has_body() && head.method == "POST") {
-    std::string_view type = *head.content_type;
-    type = type.substr(0, type.find_first_of("; \t"));
-    if (!boost::beast::iequals(type, "application/json")) {
-      throw HttpError(
-          client_fault(415, "the body must be JSON; send it with Content-Type: application/json")
-      );
-    }
-  }
   co_await receive_body(exchange, head);
 }
 
