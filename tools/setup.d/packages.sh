@@ -5,14 +5,14 @@
 # probe=package[|other name]: the probe tells whether the need is met, by whichever package or by the user's own build.
 build_needs=(
   cmd:c++'=build-essential' cmd:cmake=cmake cmd:ninja=ninja-build cmd:ccache=ccache cmd:git=git cmd:pkg-config=pkg-config
-  venv=python3-venv file:/etc/ssl/certs/ca-certificates.crt=ca-certificates
+  cmd:curl=curl venv=python3-venv file:/etc/ssl/certs/ca-certificates.crt=ca-certificates
   dpkg='libboost1.81-dev|libboost-dev' dpkg='libboost-json1.81-dev|libboost-json-dev'
   dpkg='libboost-system1.81-dev|libboost-system-dev'
   dpkg=libspdlog-dev dpkg=libfmt-dev dpkg=libcli11-dev dpkg=libedit-dev dpkg=libgtest-dev
 )
 lint_needs=(cmd:clang-format-19=clang-format-19 cmd:clang-tidy-19=clang-tidy-19 cmd:shellcheck=shellcheck)
 fuzz_needs=(cmd:clang++-19=clang-19 dpkg=libclang-rt-19-dev)
-brew_names="cmake ninja ccache boost fmt spdlog cli11 googletest"
+brew_names="cmake ninja ccache boost fmt spdlog cli11 libedit googletest"
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
