@@ -34,6 +34,7 @@ namespace {
 std::optional<std::int64_t> parse_integer(std::string_view text) {
   std::int64_t value = 0;
   const char* const end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the end is given beside it
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || rest != end) return std::nullopt;
   return value;
@@ -171,6 +172,7 @@ std::string describe_domain(const SettingDomain& domain) {
 
 Environment process_environment() {
   return [](const std::string& variable) -> std::optional<std::string> {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in the process changes the environment
     const char* const value = std::getenv(variable.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
