@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace mlxs {

@@ -10,6 +10,7 @@
 #include <vector>
 
 namespace spdlog {
+// NOLINTNEXTLINE(readability-identifier-naming): the library's name
 class logger;
 }
 

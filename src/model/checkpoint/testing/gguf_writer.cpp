@@ -3,8 +3,13 @@
 #include "model/checkpoint/testing/gguf_writer.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <random>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace mlxs::testing {
 namespace {

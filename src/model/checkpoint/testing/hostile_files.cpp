@@ -6,12 +6,22 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <exception>
+#include <functional>
+#include <random>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "base/settings.h"
 #include "mlx_serving/error.h"
+#include "model/checkpoint/tensor_info.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MLXS_SANITIZED 1
@@ -83,8 +93,8 @@ void mutate_once(std::string& bytes, std::mt19937& rng) {
 }  // namespace
 
 std::size_t scaled_count(std::size_t full_count) {
-  const char* text = std::getenv("MLX_SERVING_TEST_SCALE");
-  const double scale = text == nullptr ? kDefaultScale : std::strtod(text, nullptr);
+  const auto text = process_environment()("MLX_SERVING_TEST_SCALE");
+  const double scale = text ? std::strtod(text->c_str(), nullptr) : kDefaultScale;
   return std::max<std::size_t>(
       1, static_cast<std::size_t>(static_cast<double>(full_count) * scale)
   );

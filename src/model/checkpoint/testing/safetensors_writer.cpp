@@ -4,6 +4,12 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "model/checkpoint/testing/gguf_writer.h"
 
 namespace mlxs::testing {
