@@ -135,7 +135,9 @@ TEST(Protocol, OtherRefusalsOfTheHead) {
 TEST(Protocol, TheContentTypeDoesNotMatter) {
   TestServer server;
   const std::string form = "Content-Type: application/x-www-form-urlencoded\r\n";
-  EXPECT_EQ(talk(server, request_text("POST", kPath, kBody, form)).status, 200);
+  const auto response = talk(server, request_text("POST", kPath, kBody, form));
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 200);
 }
 
 TEST(Protocol, ChunkedBodies) {

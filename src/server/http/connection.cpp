@@ -32,8 +32,8 @@ constexpr auto kAwaitTuple = asio::as_tuple(asio::use_awaitable);
 Connection::Connection(Tcp::socket socket)
     : socket_(std::move(socket)), deadline_(socket_.get_executor()), hold_(socket_.get_executor()) {
   boost::system::error_code ignored;  // a socket that is already dead shows at the first read
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(Tcp::no_delay(true), ignored);
+  (void)socket_.non_blocking(true, ignored);
+  (void)socket_.set_option(Tcp::no_delay(true), ignored);
   hold_.expires_at(std::chrono::steady_clock::time_point::max());
 }
 
@@ -46,7 +46,7 @@ void Connection::arm(std::chrono::milliseconds timeout) {
     if (ec || !self || self->num_deadlines_ != id) return;
     self->timed_out_ = true;
     boost::system::error_code ignored;
-    self->socket_.cancel(ignored);
+    (void)self->socket_.cancel(ignored);
   });
 }
 
@@ -105,7 +105,7 @@ Task<void> Connection::wait_for_hang_up() {
 
 Task<void> Connection::linger(std::chrono::milliseconds timeout) {
   boost::system::error_code ignored;  // the client may be gone already
-  socket_.shutdown(Tcp::socket::shutdown_send, ignored);
+  (void)socket_.shutdown(Tcp::socket::shutdown_send, ignored);
   arm(timeout);
   std::array<char, 4096> dropped{};
   while (socket_.is_open()) {
@@ -119,7 +119,7 @@ Task<void> Connection::linger(std::chrono::milliseconds timeout) {
 
 void Connection::close() {
   boost::system::error_code ignored;  // nothing is left to do with a socket that cannot be closed
-  socket_.close(ignored);
+  (void)socket_.close(ignored);
   hold_.cancel();
   disarm();
 }

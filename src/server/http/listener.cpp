@@ -73,10 +73,10 @@ std::string bind_problem(const Tcp::endpoint& endpoint, const boost::system::err
 
 void bind(Tcp::acceptor& acceptor, const Tcp::endpoint& endpoint) {
   boost::system::error_code ec;
-  acceptor.open(endpoint.protocol(), ec);
-  if (!ec) acceptor.set_option(Tcp::acceptor::reuse_address(true), ec);
-  if (!ec) acceptor.bind(endpoint, ec);
-  if (!ec) acceptor.listen(Tcp::acceptor::max_listen_connections, ec);
+  (void)acceptor.open(endpoint.protocol(), ec);
+  if (!ec) (void)acceptor.set_option(Tcp::acceptor::reuse_address(true), ec);
+  if (!ec) (void)acceptor.bind(endpoint, ec);
+  if (!ec) (void)acceptor.listen(Tcp::acceptor::max_listen_connections, ec);
   if (ec) throw Error(ErrorCode::io_error, bind_problem(endpoint, ec));
 }
 
@@ -107,7 +107,7 @@ void Listener::start() { asio::co_spawn(acceptor_.get_executor(), accept_loop(),
 void Listener::close() {
   asio::post(acceptor_.get_executor(), [this] {
     boost::system::error_code ignored;  // the descriptor is given up either way
-    acceptor_.close(ignored);
+    (void)acceptor_.close(ignored);
     pause_.cancel();
   });
 }

@@ -176,7 +176,7 @@ Task<void> Session::receive_body(Exchange& exchange, const RequestHead& head) {
   if (head.is_chunked) {
     co_await receive_chunked_body(body);
   } else {
-    co_await receive_sized_body(static_cast<std::size_t>(*head.content_length), body);
+    co_await receive_sized_body(static_cast<std::size_t>(head.content_length.value_or(0)), body);
   }
 }
 
@@ -248,7 +248,7 @@ Task<void> Session::run_handler(Exchange& exchange) {
 }
 
 Task<void> Session::answer(Exchange& exchange) {
-  using namespace boost::asio::experimental::awaitable_operators;
+  using boost::asio::experimental::awaitable_operators::operator||;
   const ActiveCount active(service_.num_active);
   const auto first = co_await (run_handler(exchange) || connection_.wait_for_hang_up());
   const bool hung_up = first.index() == 1;
@@ -322,7 +322,7 @@ Task<void> run_session(
     }
     co_await connection->linger(kLingerTimeout);
   } catch (const ConnectionLost&) {
-    // The client left; there is nobody to answer.
+    service.logger->debug("a client left before its answer was complete");
   } catch (const std::exception& error) {
     service.logger->error("connection failed error=\"{}\"", log_safe(error.what()));
   }

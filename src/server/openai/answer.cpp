@@ -62,7 +62,8 @@ class Progress {
   [[nodiscard]] Usage usage(std::size_t num_choices) const {
     Usage sum;
     for (std::size_t i = 0; i < choices_.size(); ++i) {
-      const Usage usage = choices_[i].finish ? choices_[i].finish->usage : Usage{};
+      const std::optional<Finish>& finish = choices_[i].finish;
+      const Usage usage = finish ? finish->usage : Usage{};
       sum.completion_tokens += usage.completion_tokens;
       if (i % num_choices != 0) continue;
       sum.prompt_tokens += usage.prompt_tokens;
@@ -130,7 +131,8 @@ Task<void> Answer::whole(GenerationGroup& group) {
   json::array choices;
   for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
     const Choice& choice = progress_.choices()[i];
-    choices.push_back(format_.whole_choice(i, choice.text, choice.finish->reason));
+    const FinishReason reason = choice.finish.value_or(Finish{}).reason;
+    choices.push_back(format_.whole_choice(i, choice.text, reason));
   }
   const Usage usage = progress_.usage(call_.num_choices);
   json::object body = reply_object(head_, format_.whole_name());

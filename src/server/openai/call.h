@@ -38,7 +38,7 @@ struct Call {
 
 // RETURNS: the call with `num_choices` requests for each prompt; a seed is counted up over the
 // choices.
-[[nodiscard]] Call make_call(CommonFields fields, std::vector<Prompt> prompts);
+[[nodiscard]] Call make_call(CommonFields fields, const std::vector<Prompt>& prompts);
 
 // The bodies of the two endpoints. ERRORS: Error with the path of the field; nothing else, whatever
 // `body` holds.

@@ -187,7 +187,7 @@ Call parse_chat_call(std::string_view body, const ApiModel& model) {
   prompt.messages_json = normalize_messages(*messages, "messages");
   std::vector<Prompt> prompts;
   prompts.emplace_back(std::move(prompt));
-  return make_call(std::move(common), std::move(prompts));
+  return make_call(std::move(common), prompts);
 }
 
 }  // namespace mlxs

@@ -219,12 +219,12 @@ CommonFields read_common_fields(FieldReader& fields, const ApiModel& model) {
   return common;
 }
 
-Call make_call(CommonFields fields, std::vector<Prompt> prompts) {
+Call make_call(CommonFields fields, const std::vector<Prompt>& prompts) {
   Call call;
   call.model = std::move(fields.model);
   call.num_choices = fields.num_choices;
   call.reply = fields.reply;
-  for (Prompt& prompt : prompts) {
+  for (const Prompt& prompt : prompts) {
     for (std::size_t choice = 0; choice < fields.num_choices; ++choice) {
       Request request;
       request.prompt = prompt;

@@ -39,16 +39,11 @@ std::vector<std::int32_t> read_token_ids(
   std::vector<std::int32_t> tokens;
   tokens.reserve(ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i].is_number()) {
-      const auto* id = ids[i].if_int64();
-      // The path of an element is built only for the message: prompts have many.
-      if (id != nullptr && *id >= rule.min && *id <= rule.max) {
-        tokens.push_back(static_cast<std::int32_t>(*id));
-        continue;
-      }
-    }
-    tokens.push_back(static_cast<std::int32_t>(checked_integer(ids[i], rule, element_path(path, i)))
-    );
+    // The path of an element is built only for the message: prompts have many.
+    const auto* id = ids[i].if_int64();
+    const bool is_valid = id != nullptr && *id >= rule.min && *id <= rule.max;
+    const auto token = is_valid ? *id : checked_integer(ids[i], rule, element_path(path, i));
+    tokens.push_back(static_cast<std::int32_t>(token));
   }
   return tokens;
 }
