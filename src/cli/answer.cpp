@@ -56,7 +56,7 @@ FullAnswer ask(
   std::atomic<int> signal = 0;
   Generation generation = engine.submit(std::move(request));
   const auto listener = interrupts.listen([&generation, &signal](int number) {
-    signal = number;
+    if (signal.exchange(number) != 0) Interrupts::end_process(number);
     generation.cancel();
   });
   while (auto event = generation.next()) {

@@ -32,7 +32,8 @@ struct FullAnswer {
   int signal = 0;  // that interrupted it; 0: none
 };
 
-// Submits `request` and waits for its end; a signal cancels it. `on_text` is called with each piece
+// Submits `request` and waits for its end; a signal cancels it, a second one
+// ends the process. `on_text` is called with each piece
 // of text and RETURNS: whether to go on. ERRORS: what submit() throws, and the finish's error.
 [[nodiscard]] FullAnswer ask(
     Engine& engine,

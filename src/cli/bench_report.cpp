@@ -21,6 +21,7 @@ namespace {
 template <typename Field>
 std::vector<double> values_of(const BenchResult& result, Field field) {
   std::vector<double> values;
+  values.reserve(result.runs.size());
   for (const BenchRun& run : result.runs) values.push_back(run.*field);
   return values;
 }

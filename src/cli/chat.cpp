@@ -3,7 +3,6 @@
 
 #include <csignal>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -164,24 +163,20 @@ class ChatCommand final : public Command {
           model.context_length
       );
     }
+    // At a terminal, Ctrl-C while there is nothing to stop does nothing.
+    const bool is_terminal = context.console.is_in_terminal;
+    const auto listener = context.interrupts.listen([is_terminal](int signal) {
+      if (signal != SIGINT || !is_terminal) Interrupts::end_process(signal);
+    });
     return talk(conversation, context);
   }
 
  private:
-  // Ctrl-C that comes before the editor has the terminal must not end the conversation.
-  static Line read_line(LineSource& lines, CliContext& context) {
-    if (!context.console.is_in_terminal) return lines.read();
-    const auto listener = context.interrupts.listen([](int signal) {
-      if (signal != SIGINT) std::_Exit(128 + signal);
-    });
-    return lines.read();
-  }
-
   static int talk(Conversation& conversation, CliContext& context) {
     const auto lines = make_line_source(context.console);
     std::string text;
     while (true) {
-      Line line = read_line(*lines, context);
+      Line line = lines->read();
       if (line.kind == Line::Kind::end) return kExitOk;
       if (line.kind == Line::Kind::interrupted) {
         text.clear();

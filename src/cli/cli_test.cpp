@@ -268,16 +268,19 @@ TEST(Interrupts, WithoutAListenerTheProcessEnds) {
       testing::ExitedWithCode(130),
       ""
   );
-  EXPECT_EXIT(
-      {
-        Interrupts interrupts;
-        const auto listener = interrupts.listen([](int) {});
-        interrupts.deliver(SIGTERM);
-        interrupts.deliver(SIGTERM);
-      },
-      testing::ExitedWithCode(143),
-      ""
-  );
+}
+
+TEST(Interrupts, ListenersNest) {
+  Interrupts interrupts;
+  std::vector<std::string> seen;
+  const auto outer = interrupts.listen([&seen](int) { seen.emplace_back("outer"); });
+  {
+    const auto inner = interrupts.listen([&seen](int) { seen.emplace_back("inner"); });
+    interrupts.deliver(SIGINT);
+    interrupts.deliver(SIGINT);
+  }
+  interrupts.deliver(SIGTERM);
+  EXPECT_EQ(seen, (std::vector<std::string>{"inner", "inner", "outer"}));
 }
 
 TEST(Serve, AnswersUntilASignal) {

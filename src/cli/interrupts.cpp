@@ -23,23 +23,24 @@ sigset_t watched_signals() {
 }  // namespace
 
 Interrupts::Listener Interrupts::listen(Handler handler) {
-  MutexLock lock(mutex_);
-  handler_ = std::move(handler);
-  return Listener(*this);
+  return {*this, handle_with(std::move(handler))};
 }
 
 void Interrupts::deliver(int signal) {
   MutexLock lock(mutex_);
-  // Not exit(): other threads are in the middle of their work.
-  if (!handler_) std::_Exit(128 + signal);
-  // Called under the lock, so that what it refers to is alive: clear() waits for it.
+  if (!handler_) end_process(signal);
+  // Called under the lock, so that what it refers to is alive: its listener's end waits for it.
   handler_(signal);
-  handler_ = nullptr;
 }
 
-void Interrupts::clear() {
+void Interrupts::end_process(int signal) {
+  // Not exit(): other threads are in the middle of their work.
+  std::_Exit(128 + signal);
+}
+
+Interrupts::Handler Interrupts::handle_with(Handler handler) {
   MutexLock lock(mutex_);
-  handler_ = nullptr;
+  return std::exchange(handler_, std::move(handler));
 }
 
 SignalWatcher::SignalWatcher(Interrupts& interrupts) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "base/thread_annotations.h"
 
@@ -15,28 +16,34 @@ class Interrupts {
  public:
   using Handler = std::function<void(int signal)>;
 
-  // Listens until it is destroyed.
+  // Listens until it is destroyed; then the listener before it does again.
   class Listener {
    public:
-    explicit Listener(Interrupts& interrupts) : interrupts_(interrupts) {}
-    ~Listener() { interrupts_.clear(); }
+    ~Listener() { interrupts_.handle_with(std::move(previous_)); }
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
    private:
+    friend class Interrupts;
+    Listener(Interrupts& interrupts, Handler previous)
+        : interrupts_(interrupts), previous_(std::move(previous)) {}
+
     Interrupts& interrupts_;
+    Handler previous_;
   };
 
-  // `handler` is called on the watcher's thread for the first signal; a second one, or any that
-  // nobody listens to, ends the process at once with the exit code 128 + signal. It must not call
-  // back into this.
+  // `handler` is called on the watcher's thread for each signal. It must not call back into this.
+  // A signal that nobody listens to ends the process at once, see end_process().
   [[nodiscard]] Listener listen(Handler handler);
 
   // A signal came.
   void deliver(int signal);
 
+  // Ends the process with the exit code 128 + signal, whatever its threads are doing.
+  [[noreturn]] static void end_process(int signal);
+
  private:
-  void clear();
+  Handler handle_with(Handler handler);
 
   Mutex mutex_;
   Handler handler_ MLXS_GUARDED_BY(mutex_);

@@ -90,6 +90,8 @@ class EditedLines final : public LineSource {
     const InterruptKeyIsText key_is_text;
     console_.out.flush();
     is_interrupted_ = false;
+    // Left to itself, libedit shows the prompt first, and a Ctrl-D typed in between is lost.
+    el_set(editor_.get(), EL_PREP_TERM, 1);
     int num_bytes = 0;
     const char* const bytes = el_gets(editor_.get(), &num_bytes);
     if (is_interrupted_) {

@@ -18,13 +18,14 @@
 namespace mlxs {
 namespace {
 
-// Whether the server may go on. Before it answers there is nothing to drain, so a signal ends the
-// process at once.
+// Whether the server may go on; the second signal does not wait for it. Before it answers there is
+// nothing to drain, so a signal ends the process at once.
 class StopSignal {
  public:
-  void on_signal() {
+  void on_signal(int signal) {
     MutexLock lock(mutex_);
     if (!is_serving_) std::_Exit(kExitOk);
+    if (is_stopped_) Interrupts::end_process(signal);
     is_stopped_ = true;
     stopped_.notify_one();
   }
@@ -66,7 +67,8 @@ class ServeCommand final : public Command {
     const Settings settings = flags_.resolve(context.environment);
     start_log(settings, context);
     StopSignal stop;
-    const auto listener = context.interrupts.listen([&stop](int) { stop.on_signal(); });
+    const auto listener =
+        context.interrupts.listen([&stop](int signal) { stop.on_signal(signal); });
     const auto engine =
         open_with_progress(engine_config(settings, model_, context.environment), context);
     Server server(*engine, server_options(settings));

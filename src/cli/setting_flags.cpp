@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -93,7 +94,9 @@ std::string type_name(const Setting& setting) {
 // table.
 template <typename T>
 T narrow(std::int64_t value) {
-  return checked_narrow<T>(value).value();
+  const auto narrowed = checked_narrow<T>(value);
+  if (!narrowed) throw std::logic_error("a setting is wider than what it sets");
+  return *narrowed;
 }
 
 std::chrono::milliseconds to_milliseconds(double seconds) {
@@ -109,23 +112,20 @@ DeviceKind device_kind(const std::string& name) {
 
 SettingFlags::SettingFlags(CLI::App& app, SettingCommand command) : command_(command) {
   for (const Setting& setting : setting_table()) {
-    if ((setting.commands & command) == 0) continue;
-    const std::string name(setting.name);
-    CLI::Option* option = nullptr;
-    if (std::holds_alternative<SwitchDomain>(setting.domain)) {
-      option = app.add_flag_callback(
-          setting_flag(setting), [this, name] { given_[name] = "true"; }, help_of(setting)
-      );
-    } else {
-      option = app.add_option_function<std::string>(
-          setting_flag(setting),
-          [this, name](const std::string& text) { given_[name] = text; },
-          help_of(setting)
-      );
-      option->type_name(type_name(setting));
-    }
-    option->group(group_name(setting.group));
+    if ((setting.commands & command) != 0)
+      add_option(app, setting)->group(group_name(setting.group));
   }
+}
+
+CLI::Option* SettingFlags::add_option(CLI::App& app, const Setting& setting) {
+  const std::string name(setting.name);
+  if (std::holds_alternative<SwitchDomain>(setting.domain)) {
+    const auto switch_on = [this, name] { given_[name] = "true"; };
+    return app.add_flag_callback(setting_flag(setting), switch_on, help_of(setting));
+  }
+  const auto take = [this, name](const std::string& text) { given_[name] = text; };
+  return app.add_option_function<std::string>(setting_flag(setting), take, help_of(setting))
+      ->type_name(type_name(setting));
 }
 
 Settings SettingFlags::resolve(const Environment& environment) const {

@@ -25,6 +25,8 @@ class SettingFlags {
   [[nodiscard]] Settings resolve(const Environment& environment) const;
 
  private:
+  CLI::Option* add_option(CLI::App& app, const Setting& setting);
+
   SettingCommand command_;
   std::map<std::string, std::string> given_;
 };

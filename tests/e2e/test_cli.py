@@ -209,9 +209,11 @@ class Terminal:
     def __init__(self, *args: str, **variables: str):
         pid, self.fd = pty.fork()
         if pid == 0:
-            os.execvpe(
-                cli_support.BINARY, [cli_support.BINARY, *args], cli_support.environment(TERM="xterm", **variables)
-            )
+            try:
+                variables |= {"TERM": "xterm"}
+                os.execve(cli_support.BINARY, [cli_support.BINARY, *args], cli_support.environment(**variables))
+            finally:
+                os._exit(127)  # the test goes on in the parent only
         self.pid = pid
         self.seen = ""
 
@@ -251,7 +253,7 @@ def test_chat_on_a_terminal_edits_lines_and_ctrl_c_stops_the_answer():
     terminal.send("a line that is dropped\x03")
     terminal.read_until(r"\^C[\s\S]*> ")
     terminal.send("Count from one to a thousand in words.\r")
-    terminal.read_until(r"words\.\r\n[\s\S]{3,}")  # some of the answer
+    terminal.read_until(r"words\.\r\n[\s\S]*[A-Za-z]{3}")  # some of the answer
     terminal.send("\x03")
     terminal.read_until(r"> ")
     terminal.send("/stats\r")
