@@ -42,8 +42,8 @@ struct EngineStats {
 struct EngineHealth {
   std::uint64_t step = 0;  // number of completed steps
   bool has_pending_work = false;
-  std::chrono::milliseconds since_progress{0
-  };  // since a step completed or work arrived at an idle engine
+  // since a step completed or work arrived at an idle engine
+  std::chrono::milliseconds since_progress{0};
   std::string last_error = {};  // of the device; empty: none
 };
 

@@ -47,8 +47,8 @@ struct Finish {
 // finish set. A request that is refused has one event only, its finish with the error.
 struct Event {
   std::optional<int> prompt_tokens = {};
-  std::string text = {
-  };  // whole UTF-8 characters only; the concatenation over all events is the output
+  // whole UTF-8 characters only; the concatenation over all events is the output
+  std::string text = {};
   std::vector<std::int32_t> token_ids = {};  // sampled since the previous event
   std::optional<Finish> finish = {};
 };

@@ -8,8 +8,8 @@ namespace mlxs {
 
 struct BackendFacts {
   std::string mlx_version;  // "0.32.4"
-  std::string
-      backend;  // "cpu", "cuda" or "metal": what this build of MLX can use beside the CPU, or "cpu"
+  // "cpu", "cuda" or "metal": what this build of MLX can use beside the CPU, or "cpu"
+  std::string backend;
   std::string device_name;  // of the device that DeviceKind::automatic picks
   std::string device_architecture;
   std::int64_t device_memory_bytes = 0;  // of a GPU; 0: not known, or no GPU

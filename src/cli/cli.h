@@ -11,8 +11,8 @@ namespace mlxs {
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFault = 1;  // something failed at run time
-inline constexpr int kExitUsage =
-    2;  // wrong arguments, settings or model files, or what the system refuses
+// wrong arguments, settings or model files, or what the system refuses
+inline constexpr int kExitUsage = 2;
 inline constexpr int kExitInterrupted = 130;  // Ctrl-C
 
 // RETURNS: the exit code for an error of this code.

@@ -37,9 +37,11 @@ class PlainLines final : public LineSource {
 
 // libedit reads characters by the locale; a machine without one still talks UTF-8.
 void use_utf8() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): no other thread of the program asks for the locale
   std::setlocale(LC_CTYPE, "");
   if (MB_CUR_MAX == 1 && std::setlocale(LC_CTYPE, "C.UTF-8") == nullptr)
     std::setlocale(LC_CTYPE, "en_US.UTF-8");
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 // While a line is edited Ctrl-C is a key, which drops the line; at all other times it is a signal.

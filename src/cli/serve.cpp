@@ -12,6 +12,7 @@
 #include "base/thread_annotations.h"
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "cli/interrupts.h"
 #include "cli/setting_flags.h"
 #include "server/server.h"
 

@@ -15,8 +15,8 @@ struct SequenceView {
   int first_row = 0;       // in the flat batch
   int num_rows = 0;        // 1: a decode; more: a prompt or a chunk of one
   int context_length = 0;  // tokens before the first row, whose keys and values are in the pool
-  std::vector<std::int32_t> pages = {
-  };  // page p holds the tokens [p * S, (p + 1) * S) of the sequence
+  // page p holds the tokens [p * S, (p + 1) * S) of the sequence
+  std::vector<std::int32_t> pages = {};
   bool use_long_rope = false;  // longrope: the frequencies of sequences beyond the original context
 };
 

@@ -14,8 +14,8 @@ enum class Activation { silu, gelu_tanh };
 struct RopeSpec {
   int num_dims = 0;  // rotated leading dimensions of a head; the rest passes through
   std::vector<float> inv_freq = {};  // [num_dims / 2]
-  std::vector<float> inv_freq_long = {
-  };  // [num_dims / 2] longrope: used by sequences longer than original_context; else empty
+  // [num_dims / 2] longrope: used by sequences longer than original_context; else empty
+  std::vector<float> inv_freq_long = {};
   int original_context = 0;       // longrope: the switch, in tokens; 0 elsewhere
   float attention_factor = 1.0F;  // multiplies cos and sin (yarn, longrope)
 };

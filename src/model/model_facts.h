@@ -12,16 +12,16 @@ namespace mlxs {
 struct ModelFacts {
   std::string family;
   std::string format;  // "safetensors" or "gguf"
-  std::string
-      quantization;  // of most of the weights: "float32", "4-bit affine, groups of 32", "Q4_1"
+  // of most of the weights: "float32", "4-bit affine, groups of 32", "Q4_1"
+  std::string quantization;
   int num_layers = 0;
   int hidden_size = 0;
   int vocab_size = 0;
   int context_length = 0;
   std::int64_t num_parameters = 0;
   std::int64_t weight_bytes = 0;  // in the files
-  std::int64_t kv_values_per_token =
-      0;  // numbers that keys and values of one token are, over all layers
+  // numbers that keys and values of one token are, over all layers
+  std::int64_t kv_values_per_token = 0;
   bool has_chat_template = false;
 };
 

@@ -17,8 +17,8 @@ struct RopeContext {
   double theta = 10000.0;              // unless the parameters have their own
   double partial_rotary_factor = 1.0;  // unless the parameters have their own
   int context_length = 0;              // max_position_embeddings, tokens
-  std::optional<int>
-      original_context;  // from the configuration's top; goes before the parameters' own
+  // from the configuration's top; goes before the parameters' own
+  std::optional<int> original_context;
 };
 
 inline constexpr NumberRange kThetaRange{1.0001, 1e12};

@@ -31,8 +31,8 @@ struct ModelWeights {
 );
 
 struct WeightOptions {
-  mx::Dtype activations =
-      mx::float32;  // what the model computes in; scales, norms and biases are converted to it
+  // what the model computes in; scales, norms and biases are converted to it
+  mx::Dtype activations = mx::float32;
   std::shared_ptr<WorkerTeam> cpu_team = {};  // for Linear::cpu_team
   LoadProgress progress = {};
 };

@@ -10,8 +10,8 @@ namespace mlxs {
 
 struct Sampled {
   mx::array tokens;  // [B] int32, in [0, V) also for rows that are not valid
-  mx::array
-      valid;  // [B] bool: the logits have no NaN, no +infinity, and some value above -infinity
+  // [B] bool: the logits have no NaN, no +infinity, and some value above -infinity
+  mx::array valid;
 };
 
 // logits [B, V] float32; -infinity excludes a token. Greedy rows take the best token, of equal ones

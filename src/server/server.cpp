@@ -37,8 +37,8 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kFlushTimeout{2000
-};  // to write out answers that the engine has finished
+// to write out answers that the engine has finished
+constexpr std::chrono::milliseconds kFlushTimeout{2000};
 constexpr std::chrono::milliseconds kFlushPoll{5};
 
 [[noreturn]] void invalid_option(const std::string& message) {

@@ -12,7 +12,7 @@
 namespace spdlog {
 // NOLINTNEXTLINE(readability-identifier-naming): the library's name
 class logger;
-}
+}  // namespace spdlog
 
 namespace mlxs {
 
@@ -20,8 +20,8 @@ struct ServerOptions {
   std::string host = "127.0.0.1";  // a name or an IP address
   std::uint16_t port = 8080;       // 0: a free one
   std::string api_key;             // that clients must send as a bearer token; empty: none
-  bool allow_insecure_bind =
-      false;  // permits an address that other machines reach without an api_key
+  // permits an address that other machines reach without an api_key
+  bool allow_insecure_bind = false;
 
   // Further names that the Host and Origin headers may carry. On a loopback address localhost and
   // the loopback addresses are always allowed; elsewhere every name is, unless this list names
@@ -37,11 +37,11 @@ struct ServerOptions {
   std::size_t max_body_bytes = std::size_t{32} << 20;
   std::chrono::milliseconds header_timeout{10'000};  // from the first byte of a head to its last
   std::chrono::milliseconds body_timeout{10'000};    // without a byte of a body
-  std::chrono::milliseconds body_total_timeout{120'000
-  };  // from the first byte of a body to its last
+  // from the first byte of a body to its last
+  std::chrono::milliseconds body_total_timeout{120'000};
   std::chrono::milliseconds idle_timeout{30'000};  // without a request on an open connection
-  std::chrono::milliseconds write_timeout{30'000
-  };  // without progress of a client that does not read
+  // without progress of a client that does not read
+  std::chrono::milliseconds write_timeout{30'000};
   std::chrono::milliseconds health_timeout{30'000};  // without progress of an engine that has work
 
   std::shared_ptr<spdlog::logger> logger;  // null: nothing is logged

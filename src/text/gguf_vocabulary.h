@@ -15,8 +15,8 @@ struct GgufVocabulary {
   std::string pre;                  // tokenizer.ggml.pre; empty: the file does not say
   std::vector<std::string> tokens;  // by id
   std::vector<float> scores;        // SentencePiece's
-  std::vector<std::int32_t>
-      token_types;  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+  std::vector<std::int32_t> token_types;
   std::vector<std::string> merges;  // "left right", best first
   std::optional<std::int32_t> bos_id;
   std::optional<std::int32_t> eos_id;

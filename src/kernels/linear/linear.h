@@ -14,8 +14,8 @@ class WorkerTeam;
 // A weight matrix of N rows and K columns.
 struct Linear {
   mx::array weight;  // [N, K] float16, bfloat16 or float32; quantized: [N, K * bits / 32] uint32
-  std::optional<mx::array> scales = {
-  };  // [N, K / group_size]; set: w = scale * q + bias of its group
+  // [N, K / group_size]; set: w = scale * q + bias of its group
+  std::optional<mx::array> scales = {};
   std::optional<mx::array> biases = {};  // [N, K / group_size]; set with scales
   std::optional<mx::array> bias = {};    // [N], added to the product
   int bits = 0;                          // quantized: 2, 3, 4, 6 or 8

@@ -24,8 +24,8 @@ TEST(Rope, TablesHoldUpToFarPositions) {
   std::vector<float> sines;
   for (const std::int32_t position : positions) {
     for (const float frequency : spec.inv_freq) {
-      const double angle =
-          static_cast<float>(position) * frequency;  // float32, as the reference models have it
+      // float32, as the reference models have it
+      const double angle = static_cast<float>(position) * frequency;
       cosines.push_back(static_cast<float>(1.5 * std::cos(angle)));
       sines.push_back(static_cast<float>(1.5 * std::sin(angle)));
     }

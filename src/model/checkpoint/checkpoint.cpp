@@ -53,8 +53,8 @@ void Checkpoint::index_tensors() {
           files_[tensor.file]->name(), "tensor {} occurs twice", quote_for_message(tensor.name)
       );
     }
-    total_tensor_bytes_ +=
-        tensor.num_bytes;  // each lies in its file, so the sum is below the files' sizes
+    // each lies in its file, so the sum is below the files' sizes
+    total_tensor_bytes_ += tensor.num_bytes;
   }
 }
 

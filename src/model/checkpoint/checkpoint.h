@@ -93,8 +93,8 @@ class Checkpoint {
   TextSources text_;
   QuantizationTable quantization_;
   std::vector<TensorInfo> tensors_;
-  std::unordered_map<std::string_view, std::size_t>
-      by_name_;  // views into tensors_, whose elements never move
+  // views into tensors_, whose elements never move
+  std::unordered_map<std::string_view, std::size_t> by_name_;
   std::uint64_t total_tensor_bytes_ = 0;
 };
 

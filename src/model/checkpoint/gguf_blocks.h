@@ -16,8 +16,8 @@ inline constexpr std::size_t kGgufBlockElements = 32;
 
 // Where a run of blocks goes; a row of a matrix is shape.back() / 32 blocks.
 struct AffineOutput {
-  std::span<std::uint32_t>
-      weights;  // [blocks * bits] : 32 elements of `bits` bits, the first in the lowest bits
+  // [blocks * bits] : 32 elements of `bits` bits, the first in the lowest bits
+  std::span<std::uint32_t> weights;
   std::span<std::uint16_t> scales;  // [blocks] float16
   std::span<std::uint16_t> biases;  // [blocks] float16
 };

@@ -93,8 +93,8 @@ class GgufMetadata {
 struct GgufHeader {
   std::uint32_t version = 0;
   GgufMetadata metadata;
-  std::vector<TensorInfo>
-      tensors;  // by offset, GGUF's own names, shapes turned to row-major; TensorInfo::file is 0
+  // by offset, GGUF's own names, shapes turned to row-major; TensorInfo::file is 0
+  std::vector<TensorInfo> tensors;
 };
 
 // ERRORS: invalid_model naming the file, the byte offset and the key or tensor; unsupported_model

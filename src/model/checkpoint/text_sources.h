@@ -25,8 +25,8 @@ struct TextSources {
   std::optional<std::string> tokenizer_json;  // the file's text; a folder has this one ...
   std::optional<GgufVocabulary> vocabulary;   // ... and a GGUF this one
   std::string chat_template;                  // empty: the model has none
-  std::map<std::string, std::string>
-      named_chat_templates;  // besides the default one: "tool_use" ...
+  // besides the default one: "tool_use" ...
+  std::map<std::string, std::string> named_chat_templates;
   // Text of the special tokens by Hugging Face's key: "bos_token", "eos_token", "unk_token",
   // "pad_token".
   std::map<std::string, std::string> special_tokens;

@@ -12,8 +12,8 @@
 namespace mlxs {
 namespace {
 
-constexpr int kMaxSizeDigits =
-    15;  // of 16 hexadecimal digits the first could overflow a signed size
+// of 16 hexadecimal digits the first could overflow a signed size
+constexpr int kMaxSizeDigits = 15;
 constexpr std::size_t kMaxExtensionBytes = 256;
 constexpr std::size_t kMaxTrailerBytes = 8192;
 

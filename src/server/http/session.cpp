@@ -276,8 +276,8 @@ Task<KeepAlive> Session::serve_one() {
     fault = error.fault();
   }
   if (fault) {
-    exchange.close_after(
-    );  // what the client still sends of this request must not be read as the next one
+    // what the client still sends of this request must not be read as the next one
+    exchange.close_after();
     co_await exchange.respond(*fault);
   } else if (exchange.request().method == "OPTIONS") {
     HttpResponse response;

@@ -160,8 +160,8 @@ ReplyOptions read_reply_options(FieldReader& fields) {
     );
   FieldReader options(*value, path);
   reply.include_usage = options.boolean("include_usage").value_or(false);
-  options.accept({"include_obfuscation"}
-  );  // padding against a watcher of sizes; this server sends none
+  // padding against a watcher of sizes; this server sends none
+  options.accept({"include_obfuscation"});
   options.finish();
   return reply;
 }
