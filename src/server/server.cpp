@@ -86,6 +86,7 @@ class Server::Impl {
   void run();
   int drain(std::chrono::milliseconds timeout);
   void stop();
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): callers have start() behind them
   [[nodiscard]] const Listener& listener() const { return *listener_; }
 
  private:

@@ -245,6 +245,7 @@ std::vector<std::string> sse_data(std::string_view body) {
 }
 
 int scaled(int count) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in the process changes the environment
   const char* text = std::getenv("MLX_SERVING_TEST_SCALE");
   const double scale = text == nullptr ? 0.1 : std::atof(text);
   return std::max(1, static_cast<int>(count * scale));
