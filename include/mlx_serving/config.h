@@ -25,7 +25,8 @@ struct EngineConfig {
   int num_text_workers = 1;          // threads that render templates and tokenize
 };
 
-// Called during loading with bytes read and bytes in all, from the thread that opens the engine.
+// Called during loading with bytes read and bytes in all, on the device thread, while the opener
+// waits.
 using LoadProgress = std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)>;
 
 }  // namespace mlxs

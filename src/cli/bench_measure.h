@@ -15,7 +15,7 @@ struct BenchLoad {
   int batch = 1;           // sequences at the same time
   int num_tokens = 0;      // of each sequence: prompt tokens for prefill, generated ones for decode
   int depth = 0;           // decode: tokens of each sequence before the first that is measured
-  int step_tokens = 512;   // the engine's; bounds how far sequences drift apart while they start
+  int step_tokens = 128;   // the engine's; bounds how far sequences drift apart while they start
   std::uint64_t seed = 0;  // of the prompts; each run takes another, so that no cache can answer
 };
 
