@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/test_scale.h"
 #include "server/testing/test_server.h"
 
 namespace mlxs {
 namespace {
+
+using testing::scaled_count;
 
 using Clock = std::chrono::steady_clock;
 using Random = std::mt19937;
@@ -148,9 +151,9 @@ TEST(Mutation, RepliesKeepTheirShape) {
       seed_text == nullptr ? 1U : static_cast<unsigned>(std::strtoul(seed_text, nullptr, 10));
   Random random(seed);
   const std::vector<std::string> seeds = sound_requests();
-  const int num_requests = scaled(10'000);
-  int num_errors = 0;
-  for (int i = 0; i < num_requests; ++i) {
+  const std::size_t num_requests = scaled_count(10'000);
+  std::size_t num_errors = 0;
+  for (std::size_t i = 0; i < num_requests; ++i) {
     std::string bytes = seeds[pick(random, seeds.size())];
     const std::size_t num_mutations = 1 + pick(random, 4);
     for (std::size_t m = 0; m < num_mutations; ++m) mutate(bytes, random);

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "text/detokenizer.h"
 #include "text/testing/golden_files.h"
@@ -199,6 +202,42 @@ TEST_P(SentencePieceGoldenTest, from_vocabulary) {
   vocabulary.add_space_prefix = content.at("add_space_prefix").as_bool();
   const auto tokenizer = Tokenizer::from_vocabulary(vocabulary);
   expect_sentencepiece_golden(tokenizer, name, content);
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+// The text in sentencepiece's form: control tokens are nothing, the unknown token is a mark of its
+// own, and the first word's space goes even after control tokens.
+std::string as_sentencepiece(std::string text, const Ids& ids, bool has_space_prefix) {
+  replace_all(text, "<s>", "");
+  replace_all(text, "</s>", "");
+  replace_all(text, "<unk>", " \xE2\x81\x87 ");
+  const auto first = std::ranges::find_if(ids, [](std::int32_t id) { return id != 1 && id != 2; });
+  const bool keeps_space = first == ids.begin() || first == ids.end() || *first == 0;
+  if (has_space_prefix && !keeps_space && text.starts_with(' ')) text.erase(0, 1);
+  return text;
+}
+
+TEST_P(SentencePieceGoldenTest, decodes_random_ids_as_sentencepiece_does) {
+  const json::value content = read_golden_json(std::string(GetParam()) + ".json");
+  const auto tokenizer =
+      Tokenizer::from_json(read_golden(std::string(GetParam()) + ".tokenizer.json"));
+  const bool has_space_prefix = content.at("add_space_prefix").as_bool();
+  const json::array& sequences = content.at("random").as_array();
+  const json::array& texts = content.at("random_sentencepiece").as_array();
+  ASSERT_EQ(sequences.size(), texts.size());
+  ASSERT_FALSE(texts.empty());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const Ids ids = to_ids(sequences[i].at("ids"));
+    const std::string text = tokenizer.decode(ids, kKeepSpecial);
+    EXPECT_EQ(as_sentencepiece(text, ids, has_space_prefix), to_text(texts[i]))
+        << json::serialize(sequences[i].at("ids"));
+    EXPECT_EQ(stream(tokenizer, ids, kKeepSpecial), text);
+  }
 }
 
 // sentencepiece itself and Hugging Face's form differ only after added tokens in a text; the

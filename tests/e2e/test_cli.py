@@ -295,6 +295,19 @@ def test_bench_json():
     assert report["commit"]
 
 
+def test_bench_of_random_weights(tmp_path):
+    config = cli_support.ROOT / "tests/golden/models/llama/config.json"
+    report = run_json("bench", "--random", str(config), "--prompt", "16", "--gen", "4", "--repeat", "2")
+    assert [(r["kind"], r["batch"]) for r in report["results"]] == [("prefill", 1), ("decode", 1)]
+    assert all(result["tokens_per_second"]["min"] > 0 for result in report["results"])
+    assert report["model"]["name"] == "random-llama"
+
+    broken = tmp_path / "config.json"
+    broken.write_text(config.read_text().replace('"num_attention_heads": 4', '"num_attention_heads": 0'))
+    assert "num_attention_heads" in expect_error(2, "bench", "--random", str(broken))
+    assert "none.json" in expect_error(2, "bench", "--random", str(tmp_path / "none.json"))
+
+
 def test_bench_agrees_with_a_stopwatch():
     """Two runs that differ in the number of decoded tokens only: the difference of their wall times is the stopwatch."""
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 
+#include "base/testing/test_scale.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/testing/gguf_writer.h"
 #include "model/checkpoint/testing/hostile_files.h"

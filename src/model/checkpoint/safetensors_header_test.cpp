@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/testing/test_scale.h"
 #include "mlx_serving/error.h"
 #include "model/checkpoint/testing/hostile_files.h"
 #include "model/checkpoint/testing/safetensors_writer.h"

@@ -16,7 +16,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -242,13 +241,6 @@ std::vector<std::string> sse_data(std::string_view body) {
     body.remove_prefix(end + 2);
   }
   return data;
-}
-
-int scaled(int count) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in the process changes the environment
-  const char* text = std::getenv("MLX_SERVING_TEST_SCALE");
-  const double scale = text == nullptr ? 0.1 : std::atof(text);
-  return std::max(1, static_cast<int>(count * scale));
 }
 
 }  // namespace mlxs

@@ -103,7 +103,4 @@ class TestServer {
 // RETURNS: the data of each event of a stream.
 [[nodiscard]] std::vector<std::string> sse_data(std::string_view body);
 
-// RETURNS: MLX_SERVING_TEST_SCALE times `count`, by default a tenth; at least 1.
-[[nodiscard]] int scaled(int count);
-
 }  // namespace mlxs

@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <exception>
@@ -19,7 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/settings.h"
 #include "mlx_serving/error.h"
 #include "model/checkpoint/tensor_info.h"
 
@@ -33,8 +31,6 @@
 
 namespace mlxs::testing {
 namespace {
-
-constexpr double kDefaultScale = 0.1;
 
 std::size_t random_place(const std::string& bytes, std::mt19937& rng) {
   // Half of the changes hit the first 4 KiB, where the headers of small files lie.
@@ -91,14 +87,6 @@ void mutate_once(std::string& bytes, std::mt19937& rng) {
 }
 
 }  // namespace
-
-std::size_t scaled_count(std::size_t full_count) {
-  const auto text = process_environment()("MLX_SERVING_TEST_SCALE");
-  const double scale = text ? std::strtod(text->c_str(), nullptr) : kDefaultScale;
-  return std::max<std::size_t>(
-      1, static_cast<std::size_t>(static_cast<double>(full_count) * scale)
-  );
-}
 
 Outcome expect_sound(const std::string& description, const std::function<void()>& load) {
   Outcome outcome = Outcome::accepted;

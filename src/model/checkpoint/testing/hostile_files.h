@@ -1,5 +1,4 @@
-// What the tests of untrusted files share: how many cases to run, and the bounds on time and memory
-// of one case.
+// What the tests of untrusted files share: mutations, and the bounds on time and memory of one case.
 #pragma once
 
 #include <cstddef>
@@ -12,10 +11,6 @@
 #include "model/checkpoint/tensor_info.h"
 
 namespace mlxs::testing {
-
-// RETURNS: `full_count` times MLX_SERVING_TEST_SCALE (0.1 unless set; 1 in `make check-full`), at
-// least 1.
-[[nodiscard]] std::size_t scaled_count(std::size_t full_count);
 
 enum class Outcome { accepted, refused };
 
