@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <memory>
 #include <regex>
 #include <sstream>
+#include <stdexcept>
 
 namespace mlxs {
 namespace {

@@ -4,6 +4,9 @@
 #include <mlx/device.h>
 #include <mlx/version.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
 #include <variant>
 
 namespace mlxs {

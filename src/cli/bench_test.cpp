@@ -2,10 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
+#include <vector>
 
 #include "base/json.h"
+#include "cli/bench_measure.h"
 #include "cli/bench_report.h"
+#include "cli/cli.h"
 #include "cli/testing/cli_harness.h"
+#include "engine/testing/fake_engine.h"
+#include "mlx_serving/error.h"
 
 namespace mlxs {
 namespace {

@@ -3,8 +3,14 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "cli/answer.h"
+#include "cli/cli.h"
+#include "cli/console.h"
 #include "cli/testing/cli_harness.h"
 
 namespace mlxs {

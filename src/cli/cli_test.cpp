@@ -4,11 +4,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/json.h"
+#include "base/settings.h"
 #include "cli/testing/cli_harness.h"
+#include "mlx_serving/error.h"
 
 namespace mlxs {
 namespace {
@@ -153,8 +161,6 @@ TEST(Generate, Json) {
   EXPECT_EQ(object.at("token_ids").as_array().size(), 5U);
   EXPECT_EQ(object.at("finish_reason").as_string(), "length");
   EXPECT_GE(object.at("timings").as_object().at("decode_ms").as_double(), 0.0);
-
-  const std::string text = harness.out;
   ASSERT_EQ(harness.run({"generate", "--prompt", "hello", "--max-tokens", "5", "--json"}), kExitOk);
   // The chat template adds to the prompt.
   EXPECT_GT(

@@ -4,6 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "mlx_serving/config.h"
+#include "mlx_serving/sampling.h"
+#include "server/server_options.h"
+
 namespace mlxs {
 namespace {
 

@@ -4,18 +4,26 @@
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <ios>
+#include <iterator>
 #include <ostream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "kernels/batch_view.h"
 #include "kernels/testing/arrays.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/families/families.h"
 #include "model/model.h"
+#include "model/model_spec.h"
 
 namespace mlxs {
 namespace {

@@ -4,15 +4,20 @@
 #include <gtest/gtest.h>
 #include <mlx/ops.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <ios>
+#include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "kernels/batch_view.h"
 #include "kernels/testing/arrays.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/families/families.h"

@@ -1,15 +1,22 @@
 // Loading: what is refused and how it is named, progress, and the peak of memory, over checkpoints
 // written here.
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <ios>
 #include <map>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "mlx_serving/config.h"
 #include "mlx_serving/error.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/families/families.h"

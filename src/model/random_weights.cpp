@@ -9,9 +9,14 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string>
 
+#include "kernels/layer_spec.h"
+#include "kernels/linear/linear.h"
 #include "mlx_serving/error.h"
 #include "model/checkpoint/json_file.h"
+#include "model/model_spec.h"
+#include "model/weight_source.h"
 
 namespace mlxs {
 namespace {

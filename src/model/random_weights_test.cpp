@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <mlx/ops.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "kernels/batch_view.h"
 #include "kernels/testing/arrays.h"
 #include "mlx_serving/error.h"
 #include "model/families/families.h"

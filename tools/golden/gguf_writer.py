@@ -5,7 +5,6 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import torch
 
 from .case import Case
 from .reference import load_config

@@ -6,14 +6,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <ios>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "mlx_serving/error.h"
+#include "model/checkpoint/tensor_info.h"
 #include "model/checkpoint/testing/gguf_writer.h"
 #include "model/checkpoint/testing/hostile_files.h"
 #include "model/checkpoint/testing/safetensors_writer.h"
+#include "model/checkpoint/text_sources.h"
 
 namespace mlxs {
 namespace {

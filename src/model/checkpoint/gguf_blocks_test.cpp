@@ -3,14 +3,17 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <limits>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "mlx_serving/error.h"
+#include "model/checkpoint/tensor_info.h"
 
 namespace mlxs {
 namespace {

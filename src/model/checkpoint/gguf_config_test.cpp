@@ -1,16 +1,25 @@
 // Metadata as Hugging Face's configuration, names and rows, and the text side of a GGUF.
-#include "model/checkpoint/gguf_config.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
+#include "mlx_serving/error.h"
+#include "model/checkpoint/byte_source.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/gguf_names.h"
+#include "model/checkpoint/tensor_info.h"
 #include "model/checkpoint/testing/gguf_writer.h"
 #include "model/checkpoint/testing/hostile_files.h"
+#include "model/checkpoint/text_sources.h"
 
 namespace mlxs {
 namespace {

@@ -4,12 +4,22 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "base/testing/test_scale.h"
+#include "mlx_serving/error.h"
+#include "model/checkpoint/byte_source.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/tensor_info.h"
 #include "model/checkpoint/testing/gguf_writer.h"
 #include "model/checkpoint/testing/hostile_files.h"
 

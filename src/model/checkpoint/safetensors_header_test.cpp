@@ -4,11 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstring>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "base/testing/test_scale.h"
 #include "mlx_serving/error.h"
+#include "model/checkpoint/byte_source.h"
+#include "model/checkpoint/tensor_info.h"
 #include "model/checkpoint/testing/hostile_files.h"
 #include "model/checkpoint/testing/safetensors_writer.h"
 

@@ -1,4 +1,5 @@
-// What the tests of untrusted files share: mutations, and the bounds on time and memory of one case.
+// What the tests of untrusted files share: mutations, and the bounds on time and memory of one
+// case.
 #pragma once
 
 #include <cstddef>
