@@ -1,42 +1,54 @@
-// A stack of free pages.
+// A stack of free pages and an array of counts.
 #include "cache/page_pool.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace mlxs {
+namespace {
 
-PagePool::PagePool(int num_pages) : is_used_(static_cast<std::size_t>(num_pages), false) {
-  free_.reserve(is_used_.size());
+[[noreturn]] void fail(const char* function, std::int32_t page) {
+  throw std::logic_error(
+      std::string("PagePool::") + function + ": page " + std::to_string(page) + " is not held"
+  );
+}
+
+}  // namespace
+
+PagePool::PagePool(int num_pages) : counts_(static_cast<std::size_t>(num_pages), 0) {
+  free_.reserve(counts_.size());
   for (int page = num_pages - 1; page >= 0; --page) free_.push_back(page);
 }
 
-std::optional<std::vector<std::int32_t>> PagePool::allocate(int count) {
-  if (count < 0 || count > num_free()) return std::nullopt;
-  std::vector<std::int32_t> pages;
-  pages.reserve(static_cast<std::size_t>(count));
-  for (int i = 0; i < count; ++i) {
-    pages.push_back(free_.back());
-    is_used_[static_cast<std::size_t>(free_.back())] = true;
-    free_.pop_back();
-  }
-  return pages;
+std::optional<std::int32_t> PagePool::allocate() {
+  if (free_.empty()) return std::nullopt;
+  const std::int32_t page = free_.back();
+  free_.pop_back();
+  counts_[static_cast<std::size_t>(page)] = 1;
+  return page;
 }
 
-void PagePool::release(std::span<const std::int32_t> pages) {
-  for (const std::int32_t page : pages) {
-    const auto index = static_cast<std::size_t>(page);
-    if (page < 0 || index >= is_used_.size() || !is_used_[index]) {
-      throw std::logic_error("PagePool::release: page " + std::to_string(page) + " is not in use");
-    }
-    is_used_[index] = false;
-    free_.push_back(page);
-  }
+void PagePool::retain(std::int32_t page) {
+  std::int32_t& count = counts_[index_of(page)];
+  if (count == 0) fail("retain", page);
+  ++count;
+}
+
+int PagePool::release(std::int32_t page) {
+  std::int32_t& count = counts_[index_of(page)];
+  if (count == 0) fail("release", page);
+  if (--count == 0) free_.push_back(page);
+  return count;
+}
+
+int PagePool::ref_count(std::int32_t page) const { return counts_[index_of(page)]; }
+
+std::size_t PagePool::index_of(std::int32_t page) const {
+  if (page < 0 || page >= num_pages()) fail("ref_count", page);
+  return static_cast<std::size_t>(page);
 }
 
 }  // namespace mlxs

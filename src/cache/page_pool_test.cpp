@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <iterator>
+#include <map>
 #include <random>
 #include <set>
 #include <stdexcept>
@@ -11,48 +14,59 @@ namespace {
 
 TEST(PagePool, HandsOutEachPageOnce) {
   PagePool pool(4);
-  const auto pages = pool.allocate(4);
-  ASSERT_TRUE(pages);
-  EXPECT_EQ(
-      std::set<std::int32_t>(pages->begin(), pages->end()), (std::set<std::int32_t>{0, 1, 2, 3})
-  );
+  std::set<std::int32_t> pages;
+  for (int i = 0; i < 4; ++i) pages.insert(pool.allocate().value());
+  EXPECT_EQ(pages, (std::set<std::int32_t>{0, 1, 2, 3}));
   EXPECT_EQ(pool.num_free(), 0);
+  EXPECT_FALSE(pool.allocate());
 }
 
-TEST(PagePool, TakesNothingWhenThereAreTooFew) {
-  PagePool pool(3);
-  EXPECT_FALSE(pool.allocate(4));
-  EXPECT_EQ(pool.num_free(), 3);
-  EXPECT_FALSE(pool.allocate(-1));
-}
-
-TEST(PagePool, RefusesToReleaseWhatIsNotHeld) {
+TEST(PagePool, FreesAPageWithItsLastHolder) {
   PagePool pool(2);
-  const auto pages = pool.allocate(1);
-  pool.release(*pages);
-  EXPECT_THROW(pool.release(*pages), std::logic_error);
-  const std::int32_t unknown = 7;
-  EXPECT_THROW(pool.release({&unknown, 1}), std::logic_error);
+  const std::int32_t page = pool.allocate().value();
+  pool.retain(page);
+  EXPECT_EQ(pool.ref_count(page), 2);
+  EXPECT_EQ(pool.release(page), 1);
+  EXPECT_EQ(pool.num_free(), 1);
+  EXPECT_EQ(pool.release(page), 0);
+  EXPECT_EQ(pool.num_free(), 2);
+  EXPECT_EQ(pool.ref_count(page), 0);
 }
 
-TEST(PagePool, RandomAllocationsNeverOverlapOrLeak) {
+TEST(PagePool, RefusesWhatIsNotHeld) {
+  PagePool pool(2);
+  const std::int32_t page = pool.allocate().value();
+  pool.release(page);
+  EXPECT_THROW(pool.release(page), std::logic_error);
+  EXPECT_THROW(pool.retain(page), std::logic_error);
+  EXPECT_THROW(pool.release(7), std::logic_error);
+  EXPECT_THROW(pool.retain(-1), std::logic_error);
+  EXPECT_THROW((void)pool.ref_count(2), std::logic_error);
+}
+
+TEST(PagePool, RandomHoldersNeverOverlapOrLeak) {
   std::mt19937 random(7);
   PagePool pool(64);
-  std::vector<std::vector<std::int32_t>> held;
-  std::set<std::int32_t> used;
+  std::map<std::int32_t, int> counts;
   for (int step = 0; step < 20000; ++step) {
-    if (random() % 2 == 0) {
-      auto pages = pool.allocate(static_cast<int>(random() % 9));
-      if (!pages) continue;
-      for (const auto page : *pages) ASSERT_TRUE(used.insert(page).second);
-      held.push_back(std::move(*pages));
-    } else if (!held.empty()) {
-      std::swap(held[random() % held.size()], held.back());
-      for (const auto page : held.back()) used.erase(page);
-      pool.release(held.back());
-      held.pop_back();
+    const auto action = random() % 3;
+    if (action == 0) {
+      const auto page = pool.allocate();
+      ASSERT_EQ(page.has_value(), counts.size() < 64U);
+      if (page) {
+        ASSERT_TRUE(counts.emplace(*page, 1).second);
+      }
+    } else if (!counts.empty()) {
+      const auto held = std::next(counts.begin(), static_cast<long>(random() % counts.size()));
+      if (action == 1) {
+        pool.retain(held->first);
+        ++held->second;
+      } else {
+        ASSERT_EQ(pool.release(held->first), --held->second);
+        if (held->second == 0) counts.erase(held);
+      }
     }
-    ASSERT_EQ(static_cast<std::size_t>(pool.num_free()) + used.size(), 64U);
+    ASSERT_EQ(static_cast<std::size_t>(pool.num_free()) + counts.size(), 64U);
   }
 }
 

@@ -7,37 +7,63 @@
 #include <span>
 #include <vector>
 
+#include "cache/page_layout.h"
 #include "engine/sequence.h"
 
 namespace mlxs {
 
-// A run of rows of one sequence. Valid until the scheduler changes the sequence, that is within the
-// step.
+// A run of rows of one sequence.
 struct BatchSlice {
   SequenceId sequence = 0;
   int first_row = 0;
   int num_rows = 0;
   int context_length = 0;  // tokens of the sequence before the first row
   int max_length = 0;      // of the sequence, in tokens; decides which longrope factors it uses
-  std::span<const std::int32_t> pages = {};
+  const PageTables* pages = nullptr;
 };
 
-// A row whose logits are needed: the last one of a slice that has computed all of its sequence's
-// tokens.
+// The token of `row` is not known on the host yet: it is sample `sample` of step `step`, which is
+// still in flight.
+struct TokenFeed {
+  int row = 0;
+  std::uint64_t step = 0;
+  int sample = 0;
+};
+
+struct TokenRef {
+  std::uint64_t step = 0;
+  int sample = 0;
+};
+
+// A row whose logits are needed.
 struct BatchSample {
   SequenceId sequence = 0;
   int row = 0;
   std::uint64_t seed = 0;
   const SamplingParams* params = nullptr;
   std::span<const std::int32_t> prompt_ids = {};
-  std::span<const std::int32_t> output_ids = {};
+  std::span<const std::int32_t> output_ids = {};  // known on the host
+  std::vector<TokenRef> in_flight = {};  // sampled after output_ids, not known yet; oldest first
 };
 
+// Between a page of the device and a slot of host memory.
+struct PageMove {
+  int group = 0;
+  std::int32_t page = kNoPage;
+  std::int32_t host_slot = 0;
+};
+
+// The device does swap_out, then copies, then swap_in, each in order, then the rows.
 struct Batch {
-  std::vector<std::int32_t> token_ids = {};  // [T]
+  std::uint64_t step = 0;
+  std::vector<std::int32_t> token_ids = {};  // [T]; 0 where fed
   std::vector<std::int32_t> positions = {};  // [T]
+  std::vector<TokenFeed> feeds = {};
   std::vector<BatchSlice> slices = {};
   std::vector<BatchSample> samples = {};
+  std::vector<PageCopy> copies = {};
+  std::vector<PageMove> swap_out = {};
+  std::vector<PageMove> swap_in = {};
 
   [[nodiscard]] bool is_empty() const { return slices.empty(); }
 };

@@ -67,11 +67,11 @@ bool Scheduler::can_admit() const {
 
 void Scheduler::admit() {
   while (can_admit()) {
-    auto pages = pool_.allocate(pages_for(waiting_.front()->max_length));
-    if (!pages) return;
     running_.push_back(std::move(waiting_.front()));
-    running_.back()->pages = std::move(*pages);
     waiting_.pop_front();
+    std::vector<std::int32_t>& pages = running_.back()->pages;
+    const auto count = static_cast<std::size_t>(pages_for(running_.back()->max_length));
+    while (pages.size() < count) pages.push_back(pool_.allocate().value());
   }
 }
 
@@ -134,7 +134,7 @@ void Scheduler::append(SequenceId id, std::int32_t token_id) {
 bool Scheduler::remove(SequenceId id) {
   const auto has_id = [id](const auto& sequence) { return sequence->id == id; };
   if (const auto found = std::ranges::find_if(running_, has_id); found != running_.end()) {
-    pool_.release((*found)->pages);
+    for (const std::int32_t page : (*found)->pages) pool_.release(page);
     running_.erase(found);
     return true;
   }

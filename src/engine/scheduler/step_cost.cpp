@@ -1,0 +1,114 @@
+// Recursive least squares with exponential forgetting; see Haykin, Adaptive Filter Theory, ch. 10.
+#include "engine/scheduler/step_cost.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace mlxs {
+namespace {
+
+// A step counts 1/e of a new one after 200 steps.
+constexpr double kForgetting = 0.995;
+constexpr double kFirstCovariance = 1e4;
+// Directions in which nothing is learned for long would grow without bound.
+constexpr double kMaxTrace = 1e5;
+constexpr int kWarmUp = 16;
+constexpr double kMaxSurprise = 4.0;
+
+// Brings the features of usual steps near 1, so that the covariance starts alike in all directions.
+constexpr double kDecodeRows = 16.0;
+constexpr double kPrefillRows = 128.0;
+constexpr double kDecodeContext = 16'384.0;
+constexpr double kPrefillContext = 131'072.0;
+
+// Tokens that `num_rows` rows attend to, themselves included.
+double attended(double num_rows, double context_length) {
+  return num_rows * (context_length + (num_rows + 1.0) / 2.0);
+}
+
+}  // namespace
+
+void StepShape::add_slice(int num_rows, int context_length) {
+  if (num_rows == 1) {
+    decode_rows += 1;
+    decode_context += attended(1, context_length);
+  } else {
+    prefill_rows += num_rows;
+    prefill_context += attended(num_rows, context_length);
+  }
+}
+
+StepCost::StepCost() {
+  for (std::size_t i = 0; i < kSize; ++i) covariance_[i][i] = kFirstCovariance;
+}
+
+StepCost::Vector StepCost::features(const StepShape& shape) {
+  return {
+      1.0,
+      shape.decode_rows / kDecodeRows,
+      shape.prefill_rows / kPrefillRows,
+      shape.decode_context / kDecodeContext,
+      shape.prefill_context / kPrefillContext
+  };
+}
+
+void StepCost::learn(const StepShape& shape, double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0.0) return;
+  const Vector x = features(shape);
+  const double predicted = predict(shape);
+  double surprise = seconds - predicted;
+  if (num_learned_ >= kWarmUp) surprise = std::min(surprise, kMaxSurprise * predicted);
+  num_learned_ = std::min(num_learned_ + 1, kWarmUp);
+
+  Vector px = {};
+  double scale = 1.0;
+  double trace = 0.0;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    for (std::size_t j = 0; j < kSize; ++j) px[i] += covariance_[i][j] * x[j];
+    scale += x[i] * px[i];
+    trace += covariance_[i][i];
+  }
+  const double forgetting = trace < kMaxTrace ? kForgetting : 1.0;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    weights_[i] = std::max(0.0, weights_[i] + px[i] * surprise / scale);
+    for (std::size_t j = 0; j < kSize; ++j)
+      covariance_[i][j] = (covariance_[i][j] - px[i] * px[j] / scale) / forgetting;
+  }
+}
+
+double StepCost::predict(const StepShape& shape) const {
+  const Vector x = features(shape);
+  double seconds = 0.0;
+  for (std::size_t i = 0; i < kSize; ++i) seconds += weights_[i] * x[i];
+  return seconds;
+}
+
+double StepCost::prefill_seconds(int num_rows, int context_length) const {
+  return weights_[2] * num_rows / kPrefillRows +
+         weights_[4] * attended(num_rows, context_length) / kPrefillContext;
+}
+
+int StepCost::rows_within(double seconds, int context_length, int max_rows) const {
+  int low = 0;
+  int high = max_rows;
+  while (low < high) {
+    const int middle = low + (high - low + 1) / 2;
+    if (prefill_seconds(middle, context_length) <= seconds) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+double StepCost::prefill_alone(int num_rows, int step_rows) const {
+  const double num_steps = std::ceil(static_cast<double>(num_rows) / step_rows);
+  const StepShape all{
+      .prefill_rows = num_rows, .prefill_context = attended(num_rows, /*context_length=*/0)
+  };
+  return predict(all) + std::max(0.0, num_steps - 1.0) * predict({});
+}
+
+}  // namespace mlxs
