@@ -31,9 +31,16 @@ struct ModelInfo {
 struct EngineStats {
   int num_running = 0;  // sequences that hold KV pages
   int num_waiting = 0;  // requests submitted and not yet running
-  int num_pages = 0;    // of the KV pool
+  int num_pages = 0;    // of the KV pools, all groups of layers together
   int num_free_pages = 0;
+  int num_cached_pages = 0;  // hold prompts that nobody runs; they make room when it is needed
+  int num_in_flight_steps = 0;
+  double device_idle_share = 0.0;  // of the time with work, in [0, 1]
   std::uint64_t num_steps = 0;
+  std::uint64_t num_failed_steps = 0;
+  std::uint64_t num_preemptions = 0;
+  std::uint64_t num_prompt_tokens = 0;  // of requests that started
+  std::uint64_t num_cached_tokens = 0;  // of those
   std::uint64_t num_step_tokens = 0;  // tokens forwarded, prompts and decodes
   std::uint64_t num_requests_finished = 0;
 };
@@ -66,6 +73,11 @@ class Engine {
   // Queues a request. What is wrong with the request itself arrives as its only event.
   // ERRORS: rate_limit_exceeded where the queue is full; shutting_down after drain().
   [[nodiscard]] Generation submit(Request request);
+
+  // Queues `count` answers to one request. They share the prompt's keys and values; with a seed,
+  // answer i draws with seed + i. RETURNS: one generation each.
+  // REQUIRES: count >= 1. ERRORS: as submit(); then none is queued.
+  [[nodiscard]] std::vector<Generation> submit(Request request, int count);
 
   // RETURNS: the ids of `text` alone, without the tokens that a model expects around it; special
   // tokens in it are recognised. ERRORS: invalid_request for text that is not UTF-8.

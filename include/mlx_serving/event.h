@@ -23,6 +23,25 @@ enum class FinishReason {
 // RETURNS: "stop", "length", "cancelled" or "error".
 [[nodiscard]] std::string_view finish_reason_name(FinishReason reason);
 
+// Why fewer of a prompt's tokens were cached than could be. It says nothing about what requests with
+// other salts have left.
+enum class CacheMiss {
+  none,         // all that can match did
+  first_token,  // nothing that is cached begins like it
+  diverged,     // it leaves what is cached at CacheReport::first_differing_token
+  evicted,      // its pages were cached once and had to make room
+  salted,       // it has a salt, and nothing is cached under that
+  disabled,     // the prefix cache is off, for the engine or for this request
+};
+
+// RETURNS: the enumerator's name.
+[[nodiscard]] std::string_view cache_miss_name(CacheMiss miss);
+
+struct CacheReport {
+  CacheMiss miss = CacheMiss::none;
+  int first_differing_token = -1;  // index in the prompt; -1: does not apply
+};
+
 struct Usage {
   int prompt_tokens = 0;
   int cached_tokens = 0;      // prompt tokens whose keys and values were reused
@@ -40,6 +59,7 @@ struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
   Usage usage = {};
+  CacheReport cache = {};
   Timings timings = {};
 };
 

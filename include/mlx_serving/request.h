@@ -1,7 +1,9 @@
 // What a caller asks of an engine. Plain data; every door fills it in and the engine checks it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -23,10 +25,28 @@ struct ChatPrompt {
 // (taken as they are), or a conversation.
 using Prompt = std::variant<std::string, std::vector<std::int32_t>, ChatPrompt>;
 
+// How a request stands to the others.
+struct SchedulingParams {
+  int priority = 0;       // larger is more urgent; [-1000, 1000]
+  std::string key = {};   // whose share of the device it uses; empty is a key like any other
+  // From submission: the first token, or the last one, must be there; none: no limit. What cannot
+  // make it is refused at once, and what misses it ends with deadline_exceeded. Positive.
+  std::optional<std::chrono::milliseconds> ttft_deadline = {};
+  std::optional<std::chrono::milliseconds> deadline = {};
+};
+
+struct PrefixCacheParams {
+  bool is_enabled = true;  // false: takes nothing from the prefix cache and leaves nothing in it
+  // Only requests of an equal salt share cached prompts; at most 64 bytes; empty: the common one.
+  std::string salt = {};
+};
+
 struct Request {
   Prompt prompt = {};
   SamplingParams sampling = {};
   StopParams stop = {};
+  SchedulingParams scheduling = {};
+  PrefixCacheParams prefix_cache = {};
   std::string label = {};  // the caller's id for the logs; opaque
 };
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -58,12 +59,13 @@ class Engine::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Generation submit(Request request) {
+  std::vector<Generation> submit(Request request, int count) {
+    if (count < 1) throw std::logic_error("Engine::submit: count must be at least 1");
     if (is_draining_)
       throw Error(
           ErrorCode::shutting_down, "the engine takes no new requests; it is shutting down"
       );
-    if (!open_->try_add()) {
+    if (!open_->try_add(count)) {
       throw Error(
           ErrorCode::rate_limit_exceeded,
           fmt::format(
@@ -71,9 +73,15 @@ class Engine::Impl {
           )
       );
     }
-    auto stream = std::make_shared<EventStream>(device_->bell());
-    stage_->submit({.request = std::move(request), .ticket = Ticket(open_, stream)});
-    return Generation(std::move(stream));
+    SubmittedRequest submitted{.request = std::move(request), .tickets = {}};
+    std::vector<Generation> generations;
+    for (int i = 0; i < count; ++i) {
+      auto stream = std::make_shared<EventStream>(device_->bell());
+      submitted.tickets.emplace_back(open_, stream);
+      generations.emplace_back(std::move(stream));
+    }
+    stage_->submit(std::move(submitted));
+    return generations;
   }
 
   int drain(std::chrono::milliseconds timeout) {
@@ -127,7 +135,12 @@ class Engine::Impl {
 Engine::Engine(EngineParts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {}
 Engine::~Engine() = default;
 
-Generation Engine::submit(Request request) { return impl_->submit(std::move(request)); }
+Generation Engine::submit(Request request) {
+  return std::move(impl_->submit(std::move(request), 1).front());
+}
+std::vector<Generation> Engine::submit(Request request, int count) {
+  return impl_->submit(std::move(request), count);
+}
 
 std::vector<std::int32_t> Engine::tokenize(std::string_view text) const {
   return impl_->text().tokenizer.encode(text);

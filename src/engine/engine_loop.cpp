@@ -1,22 +1,34 @@
-// step() is the engine in a few lines; everything below it is bookkeeping of requests.
+// One turn after the other; what a request is while it runs.
 #include "engine/engine_loop.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <random>
-#include <ratio>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "base/thread_annotations.h"
+#include "cache/kv_cache.h"
 #include "engine/batch.h"
 #include "engine/engine_parts.h"
-#include "engine/heartbeat.h"
+#include "engine/open_requests.h"
+#include "engine/output_text.h"
+#include "engine/scheduler/scheduler.h"
+#include "engine/scheduler/trace.h"
 #include "engine/sequence.h"
+#include "engine/submission_ring.h"
+#include "engine/text_model.h"
+#include "engine/text_stage.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
@@ -24,7 +36,7 @@
 namespace mlxs {
 namespace {
 
-double milliseconds(Heartbeat::Clock::duration duration) {
+double milliseconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 
@@ -33,35 +45,68 @@ std::uint64_t random_seed() {
   return (std::uint64_t{device()} << 32U) | device();
 }
 
+TimePoint deadline_after(TimePoint from, std::optional<std::chrono::milliseconds> wait) {
+  return wait ? from + *wait : kNever;
+}
+
+Timings timings_of(const Sequence& sequence, TimePoint now) {
+  Timings timings;
+  const bool has_started = sequence.started_at != kNever;
+  const bool has_token = sequence.first_token_at != kNever;
+  timings.queue_ms = milliseconds((has_started ? sequence.started_at : now) - sequence.arrived_at);
+  if (has_started)
+    timings.prefill_ms =
+        milliseconds((has_token ? sequence.first_token_at : now) - sequence.started_at);
+  if (has_token) timings.decode_ms = milliseconds(now - sequence.first_token_at);
+  return timings;
+}
+
+std::string what_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {
+    return "an error of unknown type";
+  }
+}
+
 }  // namespace
 
 EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity)
     : text_(parts.text),
       runner_(parts.make_runner()),
-      scheduler_(parts.scheduler),
+      trace_(parts.make_trace ? parts.make_trace() : nullptr),
+      scheduler_(parts.scheduler, trace_.get()),
+      ring_(parts.ring),
       commands_(capacity),
       next_seed_(random_seed()) {
-  export_counts();
+  export_stats();
 }
 
+EngineLoop::~EngineLoop() = default;
+
 bool EngineLoop::step() {
+  prepare();
+  const bool has_submitted = !ring_.is_full() && submit_next();
+  const bool has_to_collect = !ring_.is_empty() && (ring_.is_full() || !has_submitted);
+  if (has_to_collect) collect_oldest();
+  export_stats();
+  return has_submitted || has_to_collect;
+}
+
+bool EngineLoop::step_plain() {
+  prepare();
+  if (!submit_next()) return false;
+  collect_oldest();
+  export_stats();
+  return true;
+}
+
+void EngineLoop::prepare() {
   take_commands();
   watch_readers();
-  const Batch batch = scheduler_.schedule();
-  if (!batch.is_empty()) {
-    note_started(batch);
-    try {
-      const StepResult result = runner_->run(batch);
-      scheduler_.mark_computed(batch);
-      // Before the events, so that whoever reads a finish finds its steps counted.
-      heartbeat_.step_done(batch.token_ids.size());
-      publish(batch, result);
-    } catch (const std::exception& error) {
-      fail_batch(batch, error.what());
-    }
-  }
-  export_counts();
-  return !batch.is_empty();
+  end_expired();
 }
 
 void EngineLoop::take_commands() {
@@ -69,28 +114,52 @@ void EngineLoop::take_commands() {
 }
 
 void EngineLoop::start(PreparedRequest request) {
-  const SequenceId id = next_id_++;
   Sequence sequence;
-  sequence.id = id;
   sequence.num_prompt_tokens = static_cast<int>(request.prompt_ids.size());
   sequence.token_ids = std::move(request.prompt_ids);
   sequence.max_length = request.max_length;
-  sequence.seed = request.sampling.seed.value_or(next_seed_++);
   sequence.sampling = std::move(request.sampling);
+  sequence.seed = sequence.sampling.seed.value_or(next_seed_);
+  sequence.priority = request.scheduling.priority;
+  sequence.key = std::move(request.scheduling.key);
+  sequence.cache_salt = salts_.number_of(request.prefix_cache.salt);
+  sequence.use_cache = request.prefix_cache.is_enabled ? UseCache::yes : UseCache::no;
+  sequence.arrived_at = request.tickets.front().submitted_at();
+  sequence.ttft_deadline =
+      deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
+  sequence.deadline = deadline_after(sequence.arrived_at, request.scheduling.deadline);
 
-  Live live{
-      .ticket = std::move(request.ticket),
-      .text = OutputText(text_->tokenizer, std::move(request.stop.stop)),
-      .stop_token_ids = std::move(request.stop.stop_token_ids)
-  };
+  std::vector<std::int32_t> stop_token_ids = std::move(request.stop.stop_token_ids);
   if (!request.stop.ignore_eos) {
-    live.stop_token_ids.insert(
-        live.stop_token_ids.end(), text_->eos_ids.begin(), text_->eos_ids.end()
-    );
+    stop_token_ids.insert(stop_token_ids.end(), text_->eos_ids.begin(), text_->eos_ids.end());
   }
-  live.ticket.stream().accept(sequence.num_prompt_tokens);
+  // The first one is the sequence that the others fork from; without it they run on their own.
+  SequenceId parent = 0;
+  for (Ticket& ticket : request.tickets) {
+    sequence.id = next_id_++;
+    sequence.fork_of = parent;
+    Live live{
+        .ticket = std::move(ticket),
+        .text = OutputText(text_->tokenizer, request.stop.stop),
+        .stop_token_ids = stop_token_ids
+    };
+    if (start_sequence(sequence, std::move(live)) && parent == 0) parent = sequence.id;
+    ++sequence.seed;
+  }
+  next_seed_ += request.tickets.size();
+}
+
+bool EngineLoop::start_sequence(Sequence sequence, Live live) {
+  const SequenceId id = sequence.id;
+  const int num_prompt_tokens = sequence.num_prompt_tokens;
+  const Admission admission = scheduler_.add(std::move(sequence), Clock::now());
+  if (!admission.is_accepted()) {
+    live.ticket.fail(refusal_error(admission));
+    return false;
+  }
+  live.ticket.stream().accept(num_prompt_tokens);
   live_.emplace(id, std::move(live));
-  scheduler_.add(std::move(sequence));
+  return true;
 }
 
 void EngineLoop::watch_readers() {
@@ -102,107 +171,178 @@ void EngineLoop::watch_readers() {
       continue;
     }
     const bool is_paused = live.ticket.stream().is_backed_up();
-    scheduler_.set_paused(id, is_paused);
+    if (is_paused != scheduler_.find(id)->is_paused) scheduler_.set_paused(id, is_paused);
     num_paused += is_paused ? 1 : 0;
   }
-  for (const SequenceId id : cancelled) finish(id, {.reason = FinishReason::cancelled}, {});
+  for (const SequenceId id : cancelled)
+    finish(id, {.reason = FinishReason::cancelled}, {}, Keep::cached);
   num_paused_.store(num_paused, std::memory_order_relaxed);
 }
 
-void EngineLoop::note_started(const Batch& batch) {
-  for (const BatchSlice& slice : batch.slices) {
-    if (slice.context_length == 0) live_.at(slice.sequence).started_at = Clock::now();
-  }
-}
-
-void EngineLoop::publish(const Batch& batch, const StepResult& result) {
-  for (std::size_t i = 0; i < batch.samples.size(); ++i)
-    publish_token(batch.samples[i].sequence, result.tokens.at(i));
-}
-
-void EngineLoop::publish_token(SequenceId id, const SampledToken& token) {
-  if (!token.is_finite) {
+void EngineLoop::end_expired() {
+  for (const SequenceId id : scheduler_.expired(Clock::now())) {
     fail(
-        id, Error(ErrorCode::numerical_error, "the model's logits are not finite for this request")
+        id,
+        Error(
+            ErrorCode::deadline_exceeded,
+            "the request's deadline passed, or can no longer be met, before it was done"
+        )
     );
-    return;
   }
-  Live& live = live_.at(id);
-  scheduler_.append(id, token.id);
-  const Sequence& sequence = *scheduler_.find(id);
-  if (sequence.num_output_tokens() == 1) live.first_token_at = Clock::now();
+}
 
-  const bool is_end = std::ranges::find(live.stop_token_ids, token.id) != live.stop_token_ids.end();
-  live.ticket.stream().append(token.id, is_end ? std::string() : live.text.append(token.id));
+bool EngineLoop::submit_next() {
+  const Batch batch = scheduler_.schedule(Clock::now());
+  if (batch.is_empty()) {
+    if (ring_.is_empty()) ring_.pause();
+    return false;
+  }
+  try {
+    ring_.submit(*runner_, batch);
+  } catch (const std::exception& error) {
+    // The scheduler tells of failures in order, so the steps before this one come first.
+    while (!ring_.is_empty()) collect_oldest();
+    fail_step(batch.step, error.what());
+  }
+  return true;
+}
+
+void EngineLoop::collect_oldest() {
+  const CollectedStep collected = ring_.collect();
+  switch (collected.outcome) {
+    case CollectedStep::Outcome::completed: {
+      const std::vector<NewToken> tokens = scheduler_.complete(
+          {.step = collected.step,
+           .duration = collected.duration,
+           .completed_at = Clock::now(),
+           .tokens = collected.result.tokens}
+      );
+      // Before the events, so that whoever reads a finish finds its steps counted.
+      heartbeat_.step_done(collected.num_rows);
+      publish(tokens);
+      return;
+    }
+    case CollectedStep::Outcome::failed:
+      fail_step(collected.step, what_of(collected.error));
+      return;
+    case CollectedStep::Outcome::timed_out:
+      fail_step(
+          collected.step,
+          fmt::format(
+              "a step did not end within {} s", std::chrono::duration<double>(collected.duration).count()
+          )
+      );
+      return;
+  }
+}
+
+void EngineLoop::publish(const std::vector<NewToken>& tokens) {
+  for (const NewToken& entry : tokens) {
+    if (entry.token.is_finite) {
+      publish_token(entry.sequence, entry.token.id);
+      continue;
+    }
+    fail(
+        entry.sequence,
+        Error(
+            ErrorCode::numerical_error, "the model's logits are not finite for this request"
+        )
+    );
+  }
+}
+
+void EngineLoop::publish_token(SequenceId id, std::int32_t token_id) {
+  Live& live = live_.at(id);
+  const Sequence& sequence = *scheduler_.find(id);
+  const bool is_end = std::ranges::find(live.stop_token_ids, token_id) != live.stop_token_ids.end();
+  live.ticket.stream().append(token_id, is_end ? std::string() : live.text.append(token_id));
   const bool is_full = sequence.num_tokens() >= sequence.max_length;
   if (!is_end && !is_full && !live.text.is_stopped()) return;
 
   const std::string last_text = live.text.finish();
   const bool is_stopped = is_end || live.text.is_stopped();
-  finish(id, {.reason = is_stopped ? FinishReason::stop : FinishReason::length}, last_text);
+  finish(
+      id,
+      {.reason = is_stopped ? FinishReason::stop : FinishReason::length},
+      last_text,
+      Keep::cached
+  );
 }
 
-void EngineLoop::fail_batch(const Batch& batch, const std::string& what) {
-  log_error("a step of {} tokens failed: {}", batch.token_ids.size(), what);
+void EngineLoop::fail_step(std::uint64_t step, const std::string& what) {
+  log_error("a step failed: {}", what);
   heartbeat_.failed(what);
-  for (const BatchSlice& slice : batch.slices) {
+  for (const SequenceId id : scheduler_.fail(step)) {
     fail(
-        slice.sequence,
+        id,
         Error(ErrorCode::engine_error, "the device failed while it ran this request: " + what)
     );
   }
 }
 
-void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text) {
+void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep) {
   const auto found = live_.find(id);
-  Live& live = found->second;
   const Sequence& sequence = *scheduler_.find(id);
   finish.usage.prompt_tokens = sequence.num_prompt_tokens;
+  finish.usage.cached_tokens = sequence.num_cached_tokens;
   finish.usage.completion_tokens = sequence.num_output_tokens();
-  const auto now = Clock::now();
-  const bool has_started = live.started_at != Clock::time_point{};
-  const bool has_token = live.first_token_at != Clock::time_point{};
-  finish.timings.queue_ms =
-      milliseconds((has_started ? live.started_at : now) - live.ticket.submitted_at());
-  if (has_started)
-    finish.timings.prefill_ms =
-        milliseconds((has_token ? live.first_token_at : now) - live.started_at);
-  if (has_token) finish.timings.decode_ms = milliseconds(now - live.first_token_at);
-
-  scheduler_.remove(id);
-  export_counts();
-  num_finished_.fetch_add(1, std::memory_order_relaxed);
-  live.ticket.finish(std::move(finish), last_text);
+  finish.cache = {
+      .miss = sequence.miss, .first_differing_token = sequence.first_differing_token
+  };
+  finish.timings = timings_of(sequence, Clock::now());
+  scheduler_.remove(id, keep);
+  Live live = std::move(found->second);
   live_.erase(found);
+  heartbeat_.request_finished();
+  export_stats();
+  live.ticket.finish(std::move(finish), last_text);
 }
 
 void EngineLoop::fail(SequenceId id, const Error& error) {
-  if (live_.contains(id)) finish(id, {.reason = FinishReason::error, .error = error}, {});
+  if (live_.contains(id))
+    finish(id, {.reason = FinishReason::error, .error = error}, {}, Keep::nothing);
 }
 
 int EngineLoop::fail_all(const Error& error) {
   take_commands();
   std::vector<SequenceId> ids;
   ids.reserve(live_.size());
-  ids.reserve(live_.size());
   for (const auto& entry : live_) ids.push_back(entry.first);
   for (const SequenceId id : ids) fail(id, error);
-  export_counts();
+  while (!ring_.is_empty()) collect_oldest();
+  export_stats();
   return static_cast<int>(ids.size());
 }
 
-void EngineLoop::export_counts() {
-  num_running_.store(scheduler_.num_running(), std::memory_order_relaxed);
-  num_free_pages_.store(scheduler_.pool().num_free(), std::memory_order_relaxed);
+void EngineLoop::export_stats() {
+  const SchedulerStats scheduler = scheduler_.stats();
+  const SubmissionRingStats ring = ring_.stats();
+  EngineStats stats;
+  for (std::size_t group = 0; group < scheduler_.cache().layout().groups.size(); ++group) {
+    const KvCache::Counts counts = scheduler_.cache().counts(static_cast<int>(group));
+    stats.num_pages += counts.num_pages;
+    stats.num_free_pages += counts.free;
+    stats.num_cached_pages += counts.cached;
+  }
+  stats.num_running = scheduler.num_running;
+  stats.num_prompt_tokens = scheduler.num_prompt_tokens;
+  stats.num_cached_tokens = scheduler.num_cached_tokens;
+  stats.num_preemptions = scheduler.num_recomputes + scheduler.num_swaps;
+  stats.num_failed_steps = scheduler.num_failed_steps;
+  stats.num_in_flight_steps = ring.num_in_flight;
+  stats.device_idle_share = ring.idle_share();
+  MutexLock lock(stats_mutex_);
+  stats_ = stats;
 }
 
 void EngineLoop::read_stats(EngineStats& stats) const {
-  stats.num_running = num_running_.load(std::memory_order_relaxed);
-  stats.num_pages = scheduler_.pool().num_pages();
-  stats.num_free_pages = num_free_pages_.load(std::memory_order_relaxed);
+  {
+    MutexLock lock(stats_mutex_);
+    stats = stats_;
+  }
   stats.num_steps = heartbeat_.num_steps();
   stats.num_step_tokens = heartbeat_.num_tokens();
-  stats.num_requests_finished = num_finished_.load(std::memory_order_relaxed);
+  stats.num_requests_finished = heartbeat_.num_requests_finished();
 }
 
 }  // namespace mlxs

@@ -1,16 +1,24 @@
-// The engine's turn on the device thread: schedule, run, publish.
+// The engine's turn on the device thread: schedule, submit, collect, publish.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/bounded_queue.h"
+#include "base/thread_annotations.h"
 #include "engine/device_thread.h"
 #include "engine/engine_parts.h"
 #include "engine/heartbeat.h"
 #include "engine/output_text.h"
+#include "engine/runner.h"
+#include "engine/salt_table.h"
+#include "engine/scheduler/scheduler.h"
+#include "engine/submission_ring.h"
 #include "engine/text_stage.h"
 
 namespace mlxs {
@@ -21,11 +29,18 @@ class EngineLoop final : public DeviceWorker {
  public:
   // `capacity` bounds the queue of prepared requests.
   EngineLoop(const EngineParts& parts, std::size_t capacity);
+  ~EngineLoop() override;
+  EngineLoop(const EngineLoop&) = delete;
+  EngineLoop& operator=(const EngineLoop&) = delete;
 
   // Where prepared requests enter.
   [[nodiscard]] BoundedQueue<PreparedRequest>& commands() { return commands_; }
 
+  // One turn: keeps the ring full, and takes the oldest step's result once it is.
   bool step() override;
+
+  // The plain twin of step(): one step from its schedule to its events, nothing overlapped.
+  bool step_plain();
 
   // Ends every request here with `error`. RETURNS: how many.
   int fail_all(const Error& error);
@@ -44,34 +59,38 @@ class EngineLoop final : public DeviceWorker {
     Ticket ticket;
     OutputText text;
     std::vector<std::int32_t> stop_token_ids;  // the model's end tokens included
-    Clock::time_point started_at{};            // first step
-    Clock::time_point first_token_at{};
   };
 
+  void prepare();
   void take_commands();
   void start(PreparedRequest request);
+  [[nodiscard]] bool start_sequence(Sequence sequence, Live live);
   void watch_readers();
-  void note_started(const Batch& batch);
-  void publish(const Batch& batch, const StepResult& result);
-  void publish_token(SequenceId id, const SampledToken& token);
-  void fail_batch(const Batch& batch, const std::string& what);
-  void finish(SequenceId id, Finish finish, std::string_view last_text);
+  void end_expired();
+  bool submit_next();
+  void collect_oldest();
+  void publish(const std::vector<NewToken>& tokens);
+  void publish_token(SequenceId id, std::int32_t token_id);
+  void fail_step(std::uint64_t step, const std::string& what);
+  void finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep);
   void fail(SequenceId id, const Error& error);
-  void export_counts();
+  void export_stats();
 
   const std::shared_ptr<const TextModel> text_;
   const std::unique_ptr<Runner> runner_;
+  const std::unique_ptr<TraceSink> trace_;
   Scheduler scheduler_;
+  SubmissionRing ring_;
+  SaltTable salts_;
   BoundedQueue<PreparedRequest> commands_;
   std::unordered_map<SequenceId, Live> live_;
   SequenceId next_id_ = 1;
   std::uint64_t next_seed_;
 
   Heartbeat heartbeat_;
-  std::atomic<int> num_running_ = 0;
-  std::atomic<int> num_free_pages_ = 0;
   std::atomic<int> num_paused_ = 0;
-  std::atomic<std::uint64_t> num_finished_ = 0;
+  mutable Mutex stats_mutex_;
+  EngineStats stats_ MLXS_GUARDED_BY(stats_mutex_);  // as of the last turn
 };
 
 }  // namespace mlxs

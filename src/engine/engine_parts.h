@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "engine/runner.h"
-#include "engine/scheduler.h"
+#include "engine/scheduler/scheduler_options.h"
+#include "engine/scheduler/trace.h"
+#include "engine/submission_ring.h"
 #include "engine/text_model.h"
 #include "mlx_serving/engine.h"
 
@@ -15,10 +17,13 @@ struct EngineParts {
   ModelInfo info = {};
   std::shared_ptr<const TextModel> text = {};
   SchedulerOptions scheduler = {};
+  SubmissionRingOptions ring = {};
   int max_queue = 256;
   int num_text_workers = 1;
   // Called on the device thread, where the runner also lives and dies; loads the weights.
   std::function<std::unique_ptr<Runner>()> make_runner = {};
+  // Called on the device thread; hears of the scheduler's decisions. Not set: nobody does.
+  std::function<std::unique_ptr<TraceSink>()> make_trace = {};
 };
 
 }  // namespace mlxs

@@ -28,6 +28,24 @@ std::string_view finish_reason_name(FinishReason reason) {
   return "error";
 }
 
+std::string_view cache_miss_name(CacheMiss miss) {
+  switch (miss) {
+    case CacheMiss::none:
+      return "none";
+    case CacheMiss::first_token:
+      return "first_token";
+    case CacheMiss::diverged:
+      return "diverged";
+    case CacheMiss::evicted:
+      return "evicted";
+    case CacheMiss::salted:
+      return "salted";
+    case CacheMiss::disabled:
+      return "disabled";
+  }
+  return "none";
+}
+
 void EventStream::accept(int num_prompt_tokens) {
   {
     MutexLock lock(mutex_);

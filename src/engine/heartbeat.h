@@ -21,6 +21,8 @@ class Heartbeat {
     num_steps_.fetch_add(1, std::memory_order_release);
   }
 
+  void request_finished() { num_requests_finished_.fetch_add(1, std::memory_order_relaxed); }
+
   void failed(const std::string& error) {
     MutexLock lock(mutex_);
     last_error_ = error;
@@ -31,6 +33,9 @@ class Heartbeat {
   }
   [[nodiscard]] std::uint64_t num_tokens() const {
     return num_tokens_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t num_requests_finished() const {
+    return num_requests_finished_.load(std::memory_order_relaxed);
   }
   [[nodiscard]] Clock::time_point last_step() const {
     return Clock::time_point(Clock::duration(last_step_.load(std::memory_order_relaxed)));
@@ -43,6 +48,7 @@ class Heartbeat {
  private:
   std::atomic<std::uint64_t> num_steps_ = 0;
   std::atomic<std::uint64_t> num_tokens_ = 0;
+  std::atomic<std::uint64_t> num_requests_finished_ = 0;
   std::atomic<Clock::rep> last_step_ = 0;
   mutable Mutex mutex_;
   std::string last_error_ MLXS_GUARDED_BY(mutex_);

@@ -13,11 +13,11 @@
 
 namespace mlxs {
 
-bool OpenRequests::try_add() {
+bool OpenRequests::try_add(int count) {
   MutexLock lock(mutex_);
-  if (count_ >= max_open_) return false;
+  if (count > max_open_ - count_) return false;
   if (count_ == 0) busy_since_ = Clock::now();
-  ++count_;
+  count_ += count;
   return true;
 }
 

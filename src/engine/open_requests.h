@@ -18,8 +18,8 @@ class OpenRequests {
 
   explicit OpenRequests(int max_open) : max_open_(max_open) {}
 
-  // RETURNS: false where max_open are open already.
-  [[nodiscard]] bool try_add();
+  // RETURNS: false where there would be more than max_open with `count` more; none is added then.
+  [[nodiscard]] bool try_add(int count);
   void remove();
 
   [[nodiscard]] int count() const;
@@ -42,7 +42,7 @@ class OpenRequests {
 // Thread safety: moved from thread to thread, used by one at a time.
 class Ticket {
  public:
-  // REQUIRES: open->try_add() succeeded for it.
+  // REQUIRES: open->try_add() counted it.
   Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream);
   ~Ticket();
   Ticket(Ticket&&) noexcept = default;

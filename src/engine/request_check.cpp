@@ -3,12 +3,15 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "engine/sequence.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/request.h"
@@ -21,6 +24,8 @@ constexpr std::size_t kMaxStopStrings = 16;
 constexpr std::size_t kMaxStopBytes = 4096;
 constexpr std::size_t kMaxStopTokens = 1024;
 constexpr std::size_t kMaxLogitBias = 1024;
+constexpr std::size_t kMaxSaltBytes = 64;
+constexpr std::chrono::milliseconds kMaxWait = std::chrono::hours(24);
 
 struct Range {
   const char* field;
@@ -105,11 +110,44 @@ void check_stop(const StopParams& stop, const ModelInfo& model) {
   for (const std::int32_t id : stop.stop_token_ids) check_token_id(id, "stop_token_ids", model);
 }
 
+void check_scheduling(const SchedulingParams& scheduling) {
+  if (scheduling.priority < kMinPriority || scheduling.priority > kMaxPriority) {
+    refuse(
+        "priority",
+        fmt::format(
+            "must be at least {} and at most {}, got {}",
+            kMinPriority,
+            kMaxPriority,
+            scheduling.priority
+        )
+    );
+  }
+  const auto check_wait = [](const char* field, std::optional<std::chrono::milliseconds> wait) {
+    if (!wait || (wait->count() >= 1 && *wait <= kMaxWait)) return;
+    refuse(
+        field,
+        fmt::format("must be at least 1 and at most {} ms, got {}", kMaxWait.count(), wait->count())
+    );
+  };
+  check_wait("ttft_deadline_ms", scheduling.ttft_deadline);
+  check_wait("deadline_ms", scheduling.deadline);
+}
+
+void check_prefix_cache(const PrefixCacheParams& prefix_cache) {
+  if (prefix_cache.salt.size() <= kMaxSaltBytes) return;
+  refuse(
+      "cache_salt",
+      fmt::format("at most {} bytes, got {}", kMaxSaltBytes, prefix_cache.salt.size())
+  );
+}
+
 }  // namespace
 
 void check_request(const Request& request, const ModelInfo& model) {
   check_sampling(request.sampling, model);
   check_stop(request.stop, model);
+  check_scheduling(request.scheduling);
+  check_prefix_cache(request.prefix_cache);
 }
 
 int check_prompt(

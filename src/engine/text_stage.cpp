@@ -44,7 +44,7 @@ TextStage::TextStage(const EngineParts& parts, std::size_t capacity, Deliver del
 
 TextStage::~TextStage() { close(); }
 
-void TextStage::submit(Submission submission) { (void)queue_.try_push(std::move(submission)); }
+void TextStage::submit(SubmittedRequest submitted) { (void)queue_.try_push(std::move(submitted)); }
 
 void TextStage::close() {
   is_closing_ = true;
@@ -54,18 +54,25 @@ void TextStage::close() {
 }
 
 void TextStage::work() {
-  while (auto submission = queue_.pop()) {
-    if (!is_closing_) prepare_and_deliver(std::move(*submission));
+  while (auto submitted = queue_.pop()) {
+    if (!is_closing_) prepare_and_deliver(std::move(*submitted));
   }
 }
 
-void TextStage::prepare_and_deliver(Submission submission) {
-  Ticket& ticket = submission.ticket;
-  if (ticket.stream().is_cancelled()) {
-    ticket.finish({.reason = FinishReason::cancelled});
-    return;
+void TextStage::prepare_and_deliver(SubmittedRequest submitted) {
+  std::vector<Ticket> tickets;
+  for (Ticket& ticket : submitted.tickets) {
+    if (ticket.stream().is_cancelled()) {
+      ticket.finish({.reason = FinishReason::cancelled});
+    } else {
+      tickets.push_back(std::move(ticket));
+    }
   }
-  Request& request = submission.request;
+  if (tickets.empty()) return;
+  const auto refuse = [&tickets](const Error& error) {
+    for (Ticket& ticket : tickets) ticket.fail(error);
+  };
+  Request& request = submitted.request;
   try {
     check_request(request, info_);
     auto prompt_ids = tokenize(request.prompt);
@@ -75,12 +82,14 @@ void TextStage::prepare_and_deliver(Submission submission) {
          .max_length = max_length,
          .sampling = std::move(request.sampling),
          .stop = std::move(request.stop),
-         .ticket = std::move(ticket)}
+         .scheduling = std::move(request.scheduling),
+         .prefix_cache = std::move(request.prefix_cache),
+         .tickets = std::move(tickets)}
     );
   } catch (const Error& error) {
-    ticket.fail(error);
+    refuse(error);
   } catch (const std::exception& error) {
-    ticket.fail(Error(
+    refuse(Error(
         ErrorCode::engine_error, fmt::format("the prompt could not be prepared: {}", error.what())
     ));
   }

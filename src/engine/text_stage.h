@@ -16,9 +16,10 @@
 
 namespace mlxs {
 
-struct Submission {
+// A request, and the ticket of each answer that it asks for.
+struct SubmittedRequest {
   Request request;
-  Ticket ticket;
+  std::vector<Ticket> tickets;
 };
 
 // A request as the engine's loop takes it.
@@ -27,7 +28,9 @@ struct PreparedRequest {
   int max_length = 0;  // tokens of prompt and output at which it ends
   SamplingParams sampling = {};
   StopParams stop = {};
-  Ticket ticket;
+  SchedulingParams scheduling = {};
+  PrefixCacheParams prefix_cache = {};
+  std::vector<Ticket> tickets;  // at least one
 };
 
 // Thread safety: submit() and close() may be called from any thread; `deliver` is called from the
@@ -44,14 +47,14 @@ class TextStage {
 
   // A request that is wrong ends here with its error. A full or closed queue drops it, and its
   // ticket says so.
-  void submit(Submission submission);
+  void submit(SubmittedRequest submitted);
 
   // Ends every queued request with shutting_down and joins the workers.
   void close();
 
  private:
   void work();
-  void prepare_and_deliver(Submission submission);
+  void prepare_and_deliver(SubmittedRequest submitted);
   [[nodiscard]] std::vector<std::int32_t> tokenize(const Prompt& prompt) const;
   [[nodiscard]] std::vector<std::int32_t> tokenize_text(std::string_view text, AddSpecialTokens add)
       const;
@@ -60,7 +63,7 @@ class TextStage {
   const ModelInfo info_;
   const std::shared_ptr<const TextModel> text_;
   const Deliver deliver_;
-  BoundedQueue<Submission> queue_;
+  BoundedQueue<SubmittedRequest> queue_;
   std::atomic<bool> is_closing_ = false;
   std::vector<std::thread> workers_;
 };

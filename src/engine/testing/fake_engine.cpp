@@ -102,12 +102,11 @@ std::unique_ptr<Engine> make_fake_engine(const FakeEngineOptions& options) {
       .chat_template = ChatTemplate(kTemplate, {}),
       .eos_ids = {options.runner.eos_id}
   });
-  parts.scheduler = {
-      .max_sequences = options.max_sequences,
-      .step_tokens = options.step_tokens,
-      .num_pages = options.runner.num_pages,
-      .page_size = options.runner.page_size
-  };
+  parts.scheduler = options.scheduler;
+  parts.scheduler.max_sequences = options.max_sequences;
+  parts.scheduler.step_tokens = options.step_tokens;
+  parts.scheduler.cache = options.runner.layout();
+  parts.ring = options.ring;
   parts.max_queue = options.max_queue;
   parts.make_runner = [runner = options.runner] { return std::make_unique<FakeRunner>(runner); };
   return std::make_unique<Engine>(std::move(parts));

@@ -1,13 +1,20 @@
-// A runner without a model, for tests of everything around one: the next token is a function of the
-// tokens that it reads back from the sequence's pages, so that a mix-up of pages, positions or
-// neighbours changes the text.
+// A runner without a model, for tests of everything around one: its pages hold token ids, and each
+// row first reads back all that it sees, so that a mix-up of pages, positions, steps or neighbours
+// is found. The next token is a function of the sequence's tokens.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include "cache/page_layout.h"
 #include "engine/runner.h"
 
 namespace mlxs {
@@ -15,6 +22,7 @@ namespace mlxs {
 struct FakeRunnerOptions {
   int num_pages = 64;
   int page_size = 4;
+  std::vector<PageGroup> groups = {};  // empty: one group of num_pages, without a window
   std::int32_t eos_id = 256;
   int num_output_tokens = 0;               // the token after so many is eos_id; 0: never
   std::chrono::milliseconds step_time{0};  // slept in each step
@@ -22,15 +30,23 @@ struct FakeRunnerOptions {
   std::function<void(std::uint64_t step)> before_step = {};
   // Called with the finished result; may change it.
   std::function<void(const Batch&, StepResult&)> after_step = {};
+
+  // RETURNS: `groups`, or the one group that num_pages stands for.
+  [[nodiscard]] CacheLayout layout() const;
 };
 
+// Steps run when they are waited for, in the order of submission.
+//
 // Thread safety: as Runner's.
 class FakeRunner final : public Runner {
  public:
   explicit FakeRunner(FakeRunnerOptions options);
+  ~FakeRunner() override;
 
-  // ERRORS: std::logic_error where a slice does not continue what its pages hold.
-  [[nodiscard]] StepResult run(const Batch& batch) override;
+  [[nodiscard]] std::unique_ptr<Submission> submit(const Batch& batch) override;
+  [[nodiscard]] std::vector<std::byte> read_page(int group, std::int32_t page) override;
+  void write_page(int group, std::int32_t page, std::span<const std::byte> content) override;
+  [[nodiscard]] std::int64_t page_bytes(int group) const override;
 
   // RETURNS: the token, a lower-case letter's byte, that follows `token_ids`.
   [[nodiscard]] static std::int32_t next_token(
@@ -38,14 +54,26 @@ class FakeRunner final : public Runner {
   );
 
  private:
-  // RETURNS: where the pages hold the token at `position`.
-  [[nodiscard]] std::size_t slot(const BatchSlice& slice, int position) const;
-  void store(const Batch& batch, const BatchSlice& slice);
-  [[nodiscard]] std::vector<std::int32_t> read(const BatchSlice& slice) const;
+  struct Step;
+  class Handle;
+
+  void run_until(const Step& last);
+  void run(Step& step);
+  void move_pages(const Batch& batch);
+  void store(const Step& step, const BatchSlice& slice);
+  void feed(Step& step) const;
+  void expect_visible(const Step& step, const BatchSample& sample, std::span<const std::int32_t> ids)
+      const;
+  [[nodiscard]] std::vector<std::int32_t> tokens_of(const Step& step, const BatchSample& sample)
+      const;
+  [[nodiscard]] std::span<std::int32_t> page(int group, std::int32_t page);
 
   FakeRunnerOptions options_;
-  std::vector<std::int32_t> slots_;  // [num_pages * page_size] token ids, -1: never written
-  std::uint64_t step_ = 0;
+  CacheLayout layout_;
+  std::vector<std::vector<std::int32_t>> slots_;  // [group][page * S + offset]: token id, -1: none
+  std::map<std::pair<int, std::int32_t>, std::vector<std::int32_t>> host_slots_;
+  std::deque<std::shared_ptr<Step>> steps_;  // those that may still be fed from, oldest first
+  std::uint64_t num_run_ = 0;
 };
 
 }  // namespace mlxs
