@@ -48,6 +48,7 @@ struct PrefixNode {
   bool was_computed = false;                // it had a page once
   int num_users = 0;                        // sequences that have come this far and no further
   std::set<std::unique_ptr<PrefixNode>, ByTokens> children = {};
+  std::set<std::unique_ptr<PrefixNode>, ByTokens>::iterator place = {};  // in parent->children
 };
 
 // Thread safety: none; the engine's thread owns it.
@@ -97,9 +98,9 @@ class PrefixTree {
       SequenceId id
   );
 
-  // Drops what `id` brought from `last` upwards, as far as nothing else needs it.
-  // REQUIRES: no sequence holds `last` through use(), and `last` is below `floor_depth`.
-  void discard(PrefixNode* last, int floor_depth, SequenceId id);
+  // As leave(), and drops the pages that `id` brought from `node` upwards, below `floor_depth`, as
+  // far as nothing else needs them. REQUIRES: the sequence has let go of its pages.
+  void leave_and_discard(PrefixNode* node, int floor_depth, SequenceId id);
 
   // A sequence takes, or gives back, a page that it shares or owns.
   void hold(PageRef ref);
@@ -125,6 +126,7 @@ class PrefixTree {
     return static_cast<std::size_t>(layout_.page_size);
   }
   [[nodiscard]] bool is_complete(const PrefixNode& node) const;
+  [[nodiscard]] bool is_unshared(const PrefixNode& node) const;
   [[nodiscard]] bool has_full_pages(const PrefixNode& node) const;
   [[nodiscard]] Walk walk(std::span<const std::int32_t> tokens, std::uint64_t salt) const;
   void find_usable(Walk& walk) const;
@@ -134,7 +136,8 @@ class PrefixTree {
   PrefixNode* prune(PrefixNode* node);
   void detach(PrefixNode& node, std::size_t group);
   void evict_one(int group);
-  void check_node(const PrefixNode& node, const std::vector<std::vector<int>>& held) const;
+  void check_node(const PrefixNode& node) const;
+  void check_order(std::size_t group) const;
 
   CacheLayout layout_;
   std::vector<PagePool>& pools_;
