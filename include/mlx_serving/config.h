@@ -4,11 +4,21 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 namespace mlxs {
 
 enum class DeviceKind { automatic, cpu, gpu };
+
+// How keys and values are kept; automatic: as the model computes.
+enum class KvDtype { automatic, float32, float16, bfloat16, int8 };
+
+// What becomes of a sequence that has to make room for a more urgent one.
+enum class Preemption {
+  recompute,  // its keys and values are computed again
+  swap,       // they are moved to host memory while swap_memory_bytes lasts
+};
 
 struct EngineConfig {
   std::string model = {};                  // folder, .gguf file or alias; empty: the default model
@@ -20,8 +30,22 @@ struct EngineConfig {
   int max_sequences = 16;  // run at once; others wait
   int max_queue = 256;     // waiting requests; one more is refused with rate_limit_exceeded
   int step_tokens = 128;   // at most so many tokens of prompts and decodes in one forward pass
-  std::int64_t kv_memory_bytes = 0;  // of the KV pool; 0: enough for max_sequences contexts, at
+  std::int64_t kv_memory_bytes = 0;  // of the KV pools; 0: enough for max_sequences contexts, at
                                      // most a quarter of the machine's memory
+  double kv_memory_share = 0.0;  // of the memory beside the weights, in (0, 1]; 0: kv_memory_bytes
+  KvDtype kv_dtype = KvDtype::automatic;
+  bool prefix_cache = true;  // requests share what they have computed of equal beginnings
+  // Milliseconds between two tokens that steps with prompts in them are kept to; 0: at most 1.8
+  // times what decoding alone takes.
+  double target_itl_ms = 0.0;
+  Preemption preemption = Preemption::recompute;
+  std::int64_t swap_memory_bytes = 0;  // host memory for Preemption::swap
+  int in_flight_steps = 0;  // on the device at once; 0: 2 on a GPU, 1 on a CPU, which has nothing to
+                            // overlap with; 1 to 4
+  double step_timeout_s = 300.0;  // a step that takes longer has hung, and its requests fail
+  // Weight of each key of SchedulingParams::key in the division of the device; others have 1.
+  std::map<std::string, double> key_weights = {};
+  std::string scheduler_trace = {};  // file for the scheduler's decisions, JSON lines; empty: none
   int num_text_workers = 1;          // threads that render templates and tokenize
 };
 

@@ -108,6 +108,12 @@ struct DomainParser {
     const auto value = parse_bytes(text);
     return value && *value >= domain.min && *value <= domain.max ? wrap(value) : std::nullopt;
   }
+  Result operator()(const AmountDomain& domain) const {
+    if (!text.ends_with('%')) return (*this)(BytesDomain{domain.min, domain.max});
+    const auto percent = parse_real(text.substr(0, text.size() - 1));
+    const bool is_share = percent && *percent > 0.0 && *percent <= 100.0;
+    return is_share ? Result(*percent / 100.0) : std::nullopt;
+  }
   Result operator()(const RealDomain& domain) const {
     const auto value = parse_real(text);
     if (!value || !std::isfinite(*value) || *value > domain.max) return std::nullopt;
@@ -136,6 +142,9 @@ struct DomainDescriber {
   }
   std::string operator()(const BytesDomain& domain) const {
     return fmt::format("a number of bytes from {} to {}, as in 512MiB", domain.min, domain.max);
+  }
+  std::string operator()(const AmountDomain& domain) const {
+    return (*this)(BytesDomain{domain.min, domain.max}) + ", or a share as in 50%";
   }
   std::string operator()(const RealDomain& domain) const {
     const std::string_view from = domain.start == RealStart::included ? "from" : "above";
@@ -266,6 +275,13 @@ std::int64_t Settings::integer(std::string_view name) const {
   return require(find_integer(name), name);
 }
 double Settings::real(std::string_view name) const { return require(find_real(name), name); }
+Amount Settings::amount(std::string_view name) const {
+  const Value& value = entry(name).value;
+  if (const auto* bytes = std::get_if<std::int64_t>(&value)) return {.bytes = *bytes, .share = 0.0};
+  if (const auto* share = std::get_if<double>(&value)) return {.bytes = 0, .share = *share};
+  throw std::logic_error("setting '" + std::string(name) + "' is no amount");
+}
+
 bool Settings::is_on(std::string_view name) const { return require(find_switch(name), name); }
 std::vector<std::string> Settings::list(std::string_view name) const {
   return find<std::vector<std::string>>(name).value_or(std::vector<std::string>());

@@ -29,6 +29,11 @@ struct BytesDomain {  // a whole number with an optional suffix: KB, MB, GB (100
   std::int64_t max;
 };
 enum class RealStart { included, excluded };
+// Bytes as in BytesDomain, or a share of something as in 50%.
+struct AmountDomain {
+  std::int64_t min;
+  std::int64_t max;
+};
 struct RealDomain {
   double min;
   double max;
@@ -44,6 +49,7 @@ using SettingDomain = std::variant<
     ListDomain,
     IntegerDomain,
     BytesDomain,
+    AmountDomain,
     RealDomain,
     ChoiceDomain>;
 
@@ -84,6 +90,12 @@ struct Setting {
 using Environment = std::function<std::optional<std::string>(const std::string& variable)>;
 [[nodiscard]] Environment process_environment();
 
+// A number of bytes, or a share of something.
+struct Amount {
+  std::int64_t bytes = 0;
+  double share = 0.0;  // in (0, 1]; 0: `bytes` counts
+};
+
 // Checked values of the settings of some commands. Immutable once made.
 // Thread safety: const members may be called from any thread.
 class Settings {
@@ -114,6 +126,7 @@ class Settings {
   [[nodiscard]] std::int64_t integer(std::string_view name) const;
   [[nodiscard]] double real(std::string_view name) const;
   [[nodiscard]] bool is_on(std::string_view name) const;
+  [[nodiscard]] Amount amount(std::string_view name) const;
   // RETURNS: the words of a list; empty where it was not given.
   [[nodiscard]] std::vector<std::string> list(std::string_view name) const;
 

@@ -17,6 +17,11 @@ constexpr SettingCommand kAll = kRunning | kInfoCommand;
 constexpr SettingCommand kTalking = kGenerateCommand | kChatCommand;
 
 constexpr std::array<std::string_view, 3> kDevices = {"auto", "cpu", "gpu"};
+constexpr std::array<std::string_view, 5> kKvDtypes = {
+    "auto", "float32", "float16", "bfloat16", "int8"
+};
+constexpr std::array<std::string_view, 2> kOnOff = {"on", "off"};
+constexpr std::array<std::string_view, 2> kPreemptions = {"recompute", "swap"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
     "trace", "debug", "info", "warning", "error", "off"
 };
@@ -85,12 +90,97 @@ constexpr std::array kTable = {
     Setting{
         .name = "kv_memory",
         .group = SettingGroup::engine,
-        .domain = BytesDomain{0, kMaxBytes},
+        .domain = AmountDomain{0, kMaxBytes},
         .unit = "bytes",
         .default_value = "0",
         .commands = kRunning,
-        .text = "memory for keys and values; 0: what max-sequences contexts need, at most a "
-                "quarter of the machine's"
+        .text = "memory for keys and values, in bytes or as a share of what the weights leave; "
+                "0: what max-sequences contexts need, at most a quarter of the machine's"
+    },
+    Setting{
+        .name = "kv_dtype",
+        .group = SettingGroup::engine,
+        .domain = ChoiceDomain{kKvDtypes},
+        .unit = "",
+        .default_value = "auto",
+        .commands = kRunning,
+        .text = "type of keys and values in memory; auto: as the model computes"
+    },
+    Setting{
+        .name = "prefix_cache",
+        .group = SettingGroup::engine,
+        .domain = ChoiceDomain{kOnOff},
+        .unit = "",
+        .default_value = "on",
+        .commands = kRunning,
+        .text = "share what requests have computed of equal prompt beginnings"
+    },
+    Setting{
+        .name = "target_itl",
+        .group = SettingGroup::engine,
+        .domain = RealDomain{0.0, 60'000.0},
+        .unit = "milliseconds",
+        .default_value = "0",
+        .commands = kRunning,
+        .text = "time between two tokens that prompts may stretch decoding to; 0: 1.8 times "
+                "what decoding alone takes"
+    },
+    Setting{
+        .name = "in_flight_steps",
+        .group = SettingGroup::engine,
+        .domain = IntegerDomain{0, 4},
+        .unit = "steps",
+        .default_value = "0",
+        .commands = kRunning,
+        .text = "on the device at once; 0: 2 on a GPU, 1 on a CPU, which has nothing to overlap "
+                "with"
+    },
+    Setting{
+        .name = "preemption",
+        .group = SettingGroup::engine,
+        .domain = ChoiceDomain{kPreemptions},
+        .unit = "",
+        .default_value = "recompute",
+        .commands = kServeCommand,
+        .text = "what becomes of a sequence that makes room for a more urgent one"
+    },
+    Setting{
+        .name = "swap_memory",
+        .group = SettingGroup::engine,
+        .domain = BytesDomain{0, kMaxBytes},
+        .unit = "bytes",
+        .default_value = "0",
+        .commands = kServeCommand,
+        .text = "host memory for preemption by swap; what does not fit is recomputed"
+    },
+    Setting{
+        .name = "step_timeout",
+        .group = SettingGroup::engine,
+        .domain = RealDomain{0.001, kMaxTimeoutS},
+        .unit = "seconds",
+        .default_value = "300",
+        .commands = kServeCommand,
+        .text = "a step that takes longer has hung: its requests fail"
+    },
+    Setting{
+        .name = "key_weights",
+        .group = SettingGroup::engine,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "JSON file: an object with the share of the device of each API key, a number "
+                "above 0; other keys have 1"
+    },
+    Setting{
+        .name = "scheduler_trace",
+        .group = SettingGroup::engine,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "file for the scheduler's decisions as JSON lines; it holds prompts as token "
+                "ids"
     },
     Setting{
         .name = "text_workers",

@@ -18,6 +18,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "cli/key_weights.h"
 #include "mlx_serving/config.h"
 #include "mlx_serving/sampling.h"
 #include "server/server_options.h"
@@ -75,6 +76,7 @@ struct TypeName {
   std::string operator()(const ListDomain&) const { return "A,B"; }
   std::string operator()(const IntegerDomain&) const { return "N"; }
   std::string operator()(const BytesDomain&) const { return "BYTES"; }
+  std::string operator()(const AmountDomain&) const { return "BYTES|PERCENT"; }
   std::string operator()(const RealDomain&) const { return "X"; }
   std::string operator()(const ChoiceDomain& domain) const {
     return fmt::format("{}", fmt::join(domain.choices, "|"));
@@ -82,7 +84,8 @@ struct TypeName {
 };
 
 std::string type_name(const Setting& setting) {
-  if (setting.unit.empty() || std::holds_alternative<BytesDomain>(setting.domain)) {
+  if (setting.unit.empty() || std::holds_alternative<BytesDomain>(setting.domain) ||
+      std::holds_alternative<AmountDomain>(setting.domain)) {
     return std::visit(TypeName{}, setting.domain);
   }
   std::string unit(setting.unit);
@@ -106,6 +109,27 @@ std::chrono::milliseconds to_milliseconds(double seconds) {
 DeviceKind device_kind(const std::string& name) {
   if (name == "cpu") return DeviceKind::cpu;
   return name == "gpu" ? DeviceKind::gpu : DeviceKind::automatic;
+}
+
+KvDtype kv_dtype(const std::string& name) {
+  if (name == "float32") return KvDtype::float32;
+  if (name == "float16") return KvDtype::float16;
+  if (name == "bfloat16") return KvDtype::bfloat16;
+  return name == "int8" ? KvDtype::int8 : KvDtype::automatic;
+}
+
+// What only makes sense where many requests meet.
+void read_serving_settings(const Settings& settings, EngineConfig& config) {
+  config.max_sequences = narrow<int>(settings.integer("max_sequences"));
+  config.max_queue = narrow<int>(settings.integer("max_queue"));
+  config.num_text_workers = narrow<int>(settings.integer("text_workers"));
+  config.preemption =
+      settings.text("preemption") == "swap" ? Preemption::swap : Preemption::recompute;
+  config.swap_memory_bytes = settings.integer("swap_memory");
+  config.step_timeout_s = settings.real("step_timeout");
+  config.scheduler_trace = settings.find_text("scheduler_trace").value_or("");
+  if (const auto path = settings.find_text("key_weights"))
+    config.key_weights = read_key_weights(*path);
 }
 
 }  // namespace
@@ -141,12 +165,13 @@ EngineConfig engine_config(
   config.device = device_kind(settings.text("device"));
   config.context_length = narrow<int>(settings.integer("context_length"));
   config.step_tokens = narrow<int>(settings.integer("step_tokens"));
-  config.kv_memory_bytes = settings.integer("kv_memory");
-  if (settings.has("max_sequences"))
-    config.max_sequences = narrow<int>(settings.integer("max_sequences"));
-  if (settings.has("max_queue")) config.max_queue = narrow<int>(settings.integer("max_queue"));
-  if (settings.has("text_workers"))
-    config.num_text_workers = narrow<int>(settings.integer("text_workers"));
+  config.kv_memory_bytes = settings.amount("kv_memory").bytes;
+  config.kv_memory_share = settings.amount("kv_memory").share;
+  config.kv_dtype = kv_dtype(settings.text("kv_dtype"));
+  config.target_itl_ms = settings.real("target_itl");
+  config.in_flight_steps = narrow<int>(settings.integer("in_flight_steps"));
+  config.prefix_cache = settings.text("prefix_cache") == "on";
+  if (settings.has("max_queue")) read_serving_settings(settings, config);
   return config;
 }
 

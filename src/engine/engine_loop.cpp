@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/thread_annotations.h"
 #include "cache/kv_cache.h"
+#include "cache/prefix_lookup.h"
 #include "engine/batch.h"
 #include "engine/engine_parts.h"
 #include "engine/open_requests.h"
@@ -59,6 +61,24 @@ Timings timings_of(const Sequence& sequence, TimePoint now) {
         milliseconds((has_token ? sequence.first_token_at : now) - sequence.started_at);
   if (has_token) timings.decode_ms = milliseconds(now - sequence.first_token_at);
   return timings;
+}
+
+CacheMiss to_public(MissReason reason) {
+  switch (reason) {
+    case MissReason::none:
+      return CacheMiss::none;
+    case MissReason::first_token:
+      return CacheMiss::first_token;
+    case MissReason::diverged:
+      return CacheMiss::diverged;
+    case MissReason::evicted:
+      return CacheMiss::evicted;
+    case MissReason::salted:
+      return CacheMiss::salted;
+    case MissReason::disabled:
+      return CacheMiss::disabled;
+  }
+  throw std::logic_error("a reason without a name");
 }
 
 std::string what_of(const std::exception_ptr& error) {
@@ -287,7 +307,7 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
   finish.usage.cached_tokens = sequence.num_cached_tokens;
   finish.usage.completion_tokens = sequence.num_output_tokens();
   finish.cache = {
-      .miss = sequence.miss, .first_differing_token = sequence.first_differing_token
+      .miss = to_public(sequence.miss), .first_differing_token = sequence.first_differing_token
   };
   finish.timings = timings_of(sequence, Clock::now());
   scheduler_.remove(id, keep);

@@ -4,17 +4,26 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/engine_parts.h"
 #include "engine/kv_budget.h"
 #include "engine/mlx_runner.h"
 #include "engine/request_check.h"
+#include "engine/trace_file.h"
+#include "kernels/kv_type.h"
 #include "model/checkpoint/json_file.h"
 #include "model/families/families.h"
+#include "model/layer_groups.h"
 #include "model/model.h"
 #include "model/model_facts.h"
 #include "model/model_files.h"
@@ -62,34 +71,100 @@ SamplingParams default_sampling(
   return params;
 }
 
+std::optional<KvType> kv_type_of(KvDtype dtype) {
+  switch (dtype) {
+    case KvDtype::automatic:
+      return std::nullopt;
+    case KvDtype::float32:
+      return KvType::float32;
+    case KvDtype::float16:
+      return KvType::float16;
+    case KvDtype::bfloat16:
+      return KvType::bfloat16;
+    case KvDtype::int8:
+      return KvType::int8;
+  }
+  return std::nullopt;
+}
+
+// Of the model's own type unless another one is asked for.
+std::vector<LayerGroup> groups_of(
+    const ModelSpec& spec, const EngineConfig& config, mx::Dtype activations
+) {
+  return layer_groups(spec, kv_type_of(config.kv_dtype).value_or(kv_type_of(activations)));
+}
+
+std::int64_t kv_bytes_per_token(const std::vector<LayerGroup>& groups) {
+  std::int64_t sum = 0;
+  for (const LayerGroup& group : groups) sum += group.bytes_per_token;
+  return sum;
+}
+
+KvDemand demand_of(const std::vector<LayerGroup>& groups, const ModelInfo& info) {
+  KvDemand demand{
+      .groups = {},
+      .model_context = info.context_length,
+      .memory_bytes = std::max<std::int64_t>(0, machine_memory_bytes() - info.weight_bytes)
+  };
+  for (const LayerGroup& group : groups)
+    demand.groups.push_back({.window = group.window, .bytes_per_token = group.bytes_per_token});
+  return demand;
+}
+
+// Host pages of each group, so that all together take at most swap_memory_bytes.
+int host_pages(const EngineConfig& config, const ModelInfo& info, int page_size) {
+  const std::int64_t bytes_of_one = info.kv_bytes_per_token * page_size;
+  return static_cast<int>(std::min<std::int64_t>(
+      config.swap_memory_bytes / std::max<std::int64_t>(1, bytes_of_one),
+      std::numeric_limits<int>::max() / 2
+  ));
+}
+
+SubmissionRingOptions ring_options(const EngineConfig& config, mx::Device device) {
+  const int automatic = device == mx::Device::gpu ? 2 : 1;
+  return {
+      .capacity = config.in_flight_steps == 0 ? automatic : config.in_flight_steps,
+      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(config.step_timeout_s * 1e3))
+  };
+}
+
 // What the parts of both kinds of model have in common.
-EngineParts plan_parts(const EngineConfig& config, ModelInfo info) {
-  const KvBudget budget = plan_kv(
-      config,
-      {.bytes_per_token = info.kv_bytes_per_token,
-       .model_context = info.context_length,
-       .memory_bytes = machine_memory_bytes()}
-  );
+EngineParts plan_parts(
+    const EngineConfig& config,
+    ModelInfo info,
+    const std::vector<LayerGroup>& groups,
+    mx::Device device
+) {
+  const KvBudget budget = plan_kv(config, demand_of(groups, info));
   EngineParts parts;
   info.context_length = budget.context_length;
-  parts.info = std::move(info);
   parts.scheduler = {
       .max_sequences = config.max_sequences,
       .step_tokens = config.step_tokens,
-      .num_pages = budget.num_pages,
-      .page_size = budget.page_size
+      .cache = budget.layout,
+      .prefix_caching = config.prefix_cache,
+      .target_itl_ms = config.target_itl_ms,
+      .max_waiting = config.max_queue + config.max_sequences,
+      .key_weights = config.key_weights,
+      .preemption = config.preemption == Preemption::swap ? PreemptionKind::swap
+                                                          : PreemptionKind::recompute,
+      .host_pages = host_pages(config, info, budget.layout.page_size)
   };
+  parts.ring = ring_options(config, device);
+  parts.info = std::move(info);
   parts.max_queue = config.max_queue;
   parts.num_text_workers = config.num_text_workers;
+  if (!config.scheduler_trace.empty())
+    parts.make_trace = [path = config.scheduler_trace] { return open_trace_file(path); };
   return parts;
 }
 
-std::unique_ptr<Runner> make_runner(Model model, const SchedulerOptions& options) {
-  // One page table a sequence serves every group, so all have as many pages.
-  KvPages pages = model.make_kv_pages(
-      {.num_pages = std::vector<int>(model.layer_groups().size(), options.num_pages),
-       .page_size = options.page_size}
-  );
+std::unique_ptr<Runner> make_runner(
+    Model model, const CacheLayout& layout, std::optional<KvType> type
+) {
+  KvPoolOptions options{.num_pages = {}, .page_size = layout.page_size, .type = type};
+  for (const PageGroup& group : layout.groups) options.num_pages.push_back(group.num_pages);
+  KvPages pages = model.make_kv_pages(options);
   return std::make_unique<MlxRunner>(std::move(model), std::move(pages));
 }
 
@@ -110,6 +185,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   auto text =
       std::make_shared<const TextModel>(make_text_model(checkpoint->text(), checkpoint->path()));
 
+  const std::vector<LayerGroup> groups =
+      groups_of(spec, config, activation_dtype(*checkpoint, spec, device));
   ModelInfo info{
       .name = model_name(path),
       .family = facts.family,
@@ -117,18 +194,21 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
       .vocab_size = facts.vocab_size,
       .context_length = facts.context_length,
       .weight_bytes = facts.weight_bytes,
-      .kv_bytes_per_token =
-          facts.kv_values_per_token *
-          static_cast<std::int64_t>(mx::size_of(activation_dtype(*checkpoint, spec, device))),
+      .kv_bytes_per_token = kv_bytes_per_token(groups),
       .has_chat_template = text->chat_template.has_value()
   };
   info.default_sampling = default_sampling(checkpoint->text().generation, info, checkpoint->path());
 
-  EngineParts parts = plan_parts(config, std::move(info));
+  EngineParts parts = plan_parts(config, std::move(info), groups, device);
   parts.text = std::move(text);
-  parts.make_runner = [checkpoint, spec, device, progress, options = parts.scheduler] {
+  parts.make_runner = [checkpoint,
+                       spec,
+                       device,
+                       progress,
+                       layout = parts.scheduler.cache,
+                       type = kv_type_of(config.kv_dtype)] {
     return make_runner(
-        Model::load(*checkpoint, spec, {.device = device, .progress = progress}), options
+        Model::load(*checkpoint, spec, {.device = device, .progress = progress}), layout, type
     );
   };
   return parts;
@@ -141,10 +221,7 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
   const mx::Device device = pick_device(config.device);
   const RandomWeights weights = read_random_weights(object, path.string(), device);
 
-  std::int64_t kv_values = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    kv_values += std::int64_t{2} * layer.attention.num_kv_heads * layer.attention.head_dim;
-  }
+  const std::vector<LayerGroup> groups = groups_of(spec, config, weights.activations);
   EngineParts parts = plan_parts(
       config,
       {.name = "random-" + spec.family,
@@ -153,12 +230,17 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
        .vocab_size = spec.vocab_size,
        .context_length = spec.context_length,
        .weight_bytes = matrix_bytes(spec, weights),
-       .kv_bytes_per_token = kv_values * static_cast<std::int64_t>(mx::size_of(weights.activations))
-      }
+       .kv_bytes_per_token = kv_bytes_per_token(groups)},
+      groups,
+      device
   );
   parts.text = std::make_shared<const TextModel>(make_placeholder_text_model(spec.vocab_size));
-  parts.make_runner = [spec, weights, device, options = parts.scheduler] {
-    return make_runner(Model::random(spec, weights, {.device = device}), options);
+  parts.make_runner = [spec,
+                       weights,
+                       device,
+                       layout = parts.scheduler.cache,
+                       type = kv_type_of(config.kv_dtype)] {
+    return make_runner(Model::random(spec, weights, {.device = device}), layout, type);
   };
   return parts;
 }

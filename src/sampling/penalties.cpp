@@ -5,6 +5,8 @@
 #include <mlx/ops.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -63,6 +65,73 @@ std::map<std::int32_t, int> seen_tokens(const SamplingRow& row, int vocab_size) 
   return num_outputs;
 }
 
+// What the host knows of a batch's penalties, row by row, for tokens that it does not know.
+struct RowPenalties {
+  mx::array repetition;  // [B, 1]
+  mx::array presence;    // [B, 1]
+  mx::array frequency;   // [B, 1]
+  mx::array outputs;     // [B, L] int32: the known output of rows with penalties, -1 beyond
+};
+
+RowPenalties row_penalties(const SamplingBatch& batch) {
+  std::size_t longest = 1;
+  for (const SamplingRow& row : batch.rows) {
+    if (row.has_penalty()) longest = std::max(longest, row.output_tokens.size());
+  }
+  std::vector<float> repetition;
+  std::vector<float> presence;
+  std::vector<float> frequency;
+  std::vector<std::int32_t> outputs;
+  for (const SamplingRow& row : batch.rows) {
+    repetition.push_back(row.repetition_penalty);
+    presence.push_back(row.presence_penalty);
+    frequency.push_back(row.frequency_penalty);
+    const std::size_t first = outputs.size();
+    if (row.has_penalty())
+      outputs.insert(outputs.end(), row.output_tokens.begin(), row.output_tokens.end());
+    outputs.resize(first + longest, -1);
+  }
+  const mx::Shape column{static_cast<int>(batch.rows.size()), 1};
+  const mx::Shape table{static_cast<int>(batch.rows.size()), static_cast<int>(longest)};
+  return {
+      .repetition = mx::reshape(host_array(repetition), column),
+      .presence = mx::reshape(host_array(presence), column),
+      .frequency = mx::reshape(host_array(frequency), column),
+      .outputs = mx::array(outputs.data(), table, mx::int32)
+  };
+}
+
+mx::array repeat_penalty(const mx::array& values, const mx::array& factor) {
+  return mx::where(mx::greater(values, mx::array(0.0F)), values / factor, values * factor);
+}
+
+// A token in flight is in the output, however often the host knows it to be there: its value is
+// computed anew from the logits before any penalty.
+mx::array penalize_in_flight(
+    const mx::array& penalized,
+    const mx::array& logits,
+    const SamplingBatch& batch,
+    const std::vector<mx::array>& in_flight
+) {
+  const RowPenalties rows = row_penalties(batch);
+  mx::array result = penalized;
+  for (const mx::array& newest : in_flight) {
+    const mx::array token = mx::expand_dims(newest, 1);  // [B, 1]
+    const mx::array is_there = mx::greater_equal(token, mx::array(0));
+    const mx::array index = mx::maximum(token, mx::array(0));
+    mx::array count = mx::sum(
+        mx::astype(mx::equal(rows.outputs, token), mx::float32), 1, /*keepdims=*/true
+    );
+    for (const mx::array& other : in_flight)
+      count = count + mx::astype(mx::equal(mx::expand_dims(other, 1), token), mx::float32);
+    const mx::array value = repeat_penalty(mx::take_along_axis(logits, index, 1), rows.repetition) -
+                            (rows.presence + rows.frequency * count);
+    const mx::array kept = mx::take_along_axis(result, index, 1);
+    result = mx::put_along_axis(result, index, mx::where(is_there, value, kept), 1);
+  }
+  return result;
+}
+
 }  // namespace
 
 mx::array apply_logit_bias(const mx::array& logits, const SamplingBatch& batch) {
@@ -82,7 +151,9 @@ mx::array apply_logit_bias(const mx::array& logits, const SamplingBatch& batch) 
   return write_entries(logits, entries, read_entries(logits, entries) + host_array(added));
 }
 
-mx::array apply_penalties(const mx::array& logits, const SamplingBatch& batch) {
+mx::array apply_penalties(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
+) {
   Entries entries;
   std::vector<float> factors;
   std::vector<float> subtracted;
@@ -97,12 +168,15 @@ mx::array apply_penalties(const mx::array& logits, const SamplingBatch& batch) {
       subtracted.push_back(presence + row.frequency_penalty * static_cast<float>(num_outputs));
     }
   }
-  if (factors.empty()) return logits;
-  const mx::array values = read_entries(logits, entries);
-  const mx::array factor = host_array(factors);
-  const mx::array repeated =
-      mx::where(mx::greater(values, mx::array(0.0F)), values / factor, values * factor);
-  return write_entries(logits, entries, repeated - host_array(subtracted));
+  mx::array penalized = logits;
+  if (!factors.empty()) {
+    const mx::array repeated =
+        repeat_penalty(read_entries(logits, entries), host_array(factors));
+    penalized = write_entries(logits, entries, repeated - host_array(subtracted));
+  }
+  const bool has_penalty = std::ranges::any_of(batch.rows, &SamplingRow::has_penalty);
+  if (!has_penalty || in_flight.empty()) return penalized;
+  return penalize_in_flight(penalized, logits, batch, in_flight);
 }
 
 }  // namespace mlxs

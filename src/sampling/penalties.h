@@ -2,6 +2,8 @@
 // entries concerned are read and written.
 #pragma once
 
+#include <vector>
+
 #include "kernels/mx.h"
 #include "sampling/sampling_batch.h"
 
@@ -15,6 +17,10 @@ namespace mlxs {
 // logits are divided by it, others multiplied), then presence and frequency penalties on tokens of
 // the output. The same array when no row has any. ERRORS: engine_error for a token outside of the
 // vocabulary.
-[[nodiscard]] mx::array apply_penalties(const mx::array& logits, const SamplingBatch& batch);
+// `in_flight`: for each place, oldest first, [B] int32: a further token of the row's output that
+// only the device knows, -1 for none.
+[[nodiscard]] mx::array apply_penalties(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
+);
 
 }  // namespace mlxs

@@ -73,7 +73,9 @@ mx::array choose(const mx::array& logits, const SamplingBatch& batch) {
 
 }  // namespace
 
-Sampled sample(const mx::array& logits, const SamplingBatch& batch) {
+Sampled sample(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
+) {
   const bool fits = logits.ndim() == 2 && !batch.rows.empty() && logits.dtype() == mx::float32 &&
                     static_cast<std::size_t>(logits.shape(0)) == batch.rows.size();
   if (!fits) {
@@ -85,7 +87,7 @@ Sampled sample(const mx::array& logits, const SamplingBatch& batch) {
         )
     );
   }
-  mx::array adjusted = apply_penalties(apply_logit_bias(logits, batch), batch);
+  mx::array adjusted = apply_penalties(apply_logit_bias(logits, batch), batch, in_flight);
   return Sampled{
       .tokens = choose(adjusted, batch), .valid = mx::isfinite(mx::logsumexp(logits, 1))
   };

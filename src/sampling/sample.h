@@ -3,6 +3,8 @@
 // parameters only.
 #pragma once
 
+#include <vector>
+
 #include "kernels/mx.h"
 #include "sampling/sampling_batch.h"
 
@@ -17,6 +19,10 @@ struct Sampled {
 // logits [B, V] float32; -infinity excludes a token. Greedy rows take the best token, of equal ones
 // the lowest id. REQUIRES: B == batch.rows.size(), B > 0. ERRORS: engine_error for a token outside
 // of the vocabulary in a bias or a history: the caller checks requests.
-[[nodiscard]] Sampled sample(const mx::array& logits, const SamplingBatch& batch);
+// in_flight: for each place, oldest first, [B] int32: a token of the row's output that only the
+// device knows yet, -1 for none; penalties count it as any other.
+[[nodiscard]] Sampled sample(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
+);
 
 }  // namespace mlxs

@@ -2,6 +2,7 @@
 // and tests can make it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -37,11 +38,12 @@ struct SamplingBatch {
 };
 
 // Where a sequence stands: its seed, and its tokens so far. The token to be drawn has the position
-// prompt + output.
+// prompt + output + in flight.
 struct SamplingState {
   std::uint64_t seed = 0;
   std::span<const std::int32_t> prompt_tokens;
   std::span<const std::int32_t> output_tokens;
+  std::size_t num_in_flight = 0;  // tokens after these that only the device knows yet
 };
 
 // RETURNS: the row for the next token of a sequence; it refers to `params` and to the state's

@@ -82,9 +82,10 @@ double predict_ttft_s(const SchedulerState& state, int num_rows, int priority) {
   // Places come free as requests end: one of them every mean_run_s / max_sequences.
   const int num_too_many =
       running.num_at_least + ahead.num_sequences + 1 - state.options.max_sequences;
-  const double place_s =
-      std::max(0, num_too_many) * state.mean_run_s / state.options.max_sequences;
-  return std::max(prefill_s, place_s + state.cost.prefill_alone(num_rows, state.options.step_tokens));
+  const double place_s = std::max(0, num_too_many) * state.mean_run_s / state.options.max_sequences;
+  return std::max(
+      prefill_s, place_s + state.cost.prefill_alone(num_rows, state.options.step_tokens)
+  );
 }
 
 Admission admit(const SchedulerState& state, const Sequence& sequence, int num_rows) {

@@ -114,6 +114,9 @@ void build_batch(SchedulerState& state, std::span<const PlannedSlice> plan, Batc
   step.rows.reserve(plan.size());
   step.samples.reserve(plan.size());
   for (const PlannedSlice& slice : plan) add_slice(state, slice, step, batch);
+  state.last_decodes = {
+      .decode_rows = step.shape.decode_rows, .decode_context = step.shape.decode_context
+  };
   step.swapped_out = state.swapped_out;
   state.steps.push_back(std::move(step));
   ++state.next_step;

@@ -29,6 +29,7 @@ struct KeyState {
   double base = 0.0;          // added to the order; lifts a key that was idle
   int num_running = 0;
   int num_waiting = 0;
+  bool is_charged = false;  // its order changed and the queue does not know yet
 
   [[nodiscard]] double order() const { return base + (token_time_s + pending_s) / weight; }
   [[nodiscard]] bool is_idle() const { return num_running == 0 && num_waiting == 0; }

@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <limits>
 #include <ranges>
 #include <span>
 #include <utility>
@@ -72,18 +71,16 @@ void Policy::look_at_running() {
   for (const Entry* entry : state_.running) {
     if (!entry->can_run() || !entry->is_decode()) continue;
     decodes_.add_slice(1, entry->sequence.num_scheduled);
+    most_urgent_decode_ = std::max(most_urgent_decode_, entry->urgency);
     num_growing_ += entry->num_known_or_fed() > entry->room ? 1 : 0;
   }
   const SchedulerOptions& options = state_.options;
-  rows_left_ = options.step_tokens - decodes_.decode_rows;
-  if (decodes_.decode_rows == 0) {  // nobody waits for a token
-    seconds_left_ = std::numeric_limits<double>::infinity();
-    return;
-  }
-  seconds_left_ = prefill_seconds_beside(state_, decodes_);
+  budget_.rows = options.step_tokens - decodes_.decode_rows;
+  if (decodes_.decode_rows == 0) return;  // nobody waits for a token
+  budget_.seconds = prefill_seconds_beside(state_, decodes_);
   const int floor =
       options.min_prefill_rows > 0 ? options.min_prefill_rows : options.cache.page_size;
-  floor_left_ = std::min(floor, rows_left_);
+  budget_.floor = std::min(floor, budget_.rows);
 }
 
 // ---- 2. What starts ----------------------------------------------------------------------------
@@ -114,24 +111,12 @@ Entry* Policy::next_waiting() {
 bool Policy::is_worth_starting(const Entry& entry) const {
   // Its newest token is in flight: what it would compute is not known yet.
   if (entry.sequence.num_in_flight > 0) return false;
-  int rows = rows_left_;
-  double seconds = seconds_left_;
-  int floor = floor_left_;
+  PrefillBudget rest = budget_;
   for (const Entry* other : state_.running) {
-    if (other->urgency < entry.urgency) break;
-    if (!other->can_run() || other->is_decode()) continue;
-    const int context = other->sequence.num_scheduled;
-    const int given = std::min(
-        {other->num_pending(),
-         rows,
-         std::max(floor, state_.cost.rows_within(seconds, context, rows))}
-    );
-    seconds -= state_.cost.prefill_seconds(given, context);
-    rows -= given;
-    floor -= std::min(floor, given);
-    if (rows <= 0) return false;
+    if (other->urgency < entry.urgency || rest.rows == 0) break;
+    if (other->can_run() && !other->is_decode()) (void)take_rows(*other, rest);
   }
-  return rows > 0 && std::max(floor, state_.cost.rows_within(seconds, 0, rows)) > 0;
+  return take_rows(entry, rest) > 0;
 }
 
 bool Policy::has_to_wait_for_another(Entry& entry) {
@@ -149,8 +134,7 @@ bool Policy::has_to_wait_for_another(Entry& entry) {
   if (leader == nullptr) return false;
   state_.dequeue(entry);
   state_.park_behind(entry, *leader, num_tokens);
-  if (state_.trace != nullptr)
-    state_.trace->parked(sequence.id, leader->sequence.id, num_tokens);
+  if (state_.trace != nullptr) state_.trace->parked(sequence.id, leader->sequence.id, num_tokens);
   return true;
 }
 
@@ -177,7 +161,7 @@ bool Policy::start(Entry& entry) {
   state_.blocked = 0;
   state_.starts_since_aged = is_aged ? 0 : state_.starts_since_aged + 1;
   state_.totals.num_aged_starts += is_aged ? 1 : 0;
-  if (entry.is_decode()) --rows_left_;  // all of it was cached or swapped
+  if (entry.is_decode()) --budget_.rows;  // all of it was cached or swapped
   return true;
 }
 
@@ -211,7 +195,8 @@ void Policy::remember_not_fitting(const Entry& entry) {
   state_.blocked_steps = 0;
 }
 
-// ---- 3. What gets pages and rows -----------------------------------------------------------------
+// ---- 3. What gets pages and rows
+// -----------------------------------------------------------------
 
 void Policy::give_rows() {
   // A copy: make_room() preempts, though never one that has got its rows.
@@ -228,22 +213,26 @@ void Policy::give_rows() {
 }
 
 void Policy::give_prefill_rows(Entry& entry) {
-  const int context = entry.sequence.num_scheduled;
-  int num_rows = rows_in_budget(entry);
+  PrefillBudget rest = budget_;
+  int num_rows = take_rows(entry, rest);
   // What fits in fewer pages is better than nothing.
-  while (num_rows > 0 && !make_room(entry, context + num_rows)) num_rows /= 2;
+  while (num_rows > 0 && !make_room(entry, entry.sequence.num_scheduled + num_rows)) num_rows /= 2;
   if (num_rows == 0) return;
   prefill_plan_.push_back({.entry = &entry, .num_rows = num_rows});
-  rows_left_ -= num_rows;
-  floor_left_ -= std::min(floor_left_, num_rows);
-  seconds_left_ -= state_.cost.prefill_seconds(num_rows, context);
+  budget_ = rest;
 }
 
-int Policy::rows_in_budget(const Entry& entry) const {
-  const int most = std::min(entry.num_pending(), rows_left_);
-  const int affordable =
-      state_.cost.rows_within(seconds_left_, entry.sequence.num_scheduled, most);
-  return std::min(most, std::max(affordable, floor_left_));
+// A prompt has to spare the decodes that are at least as urgent as it is, others not.
+int Policy::take_rows(const Entry& entry, PrefillBudget& budget) const {
+  const int context = entry.sequence.num_scheduled;
+  const int most = std::min(std::max(1, entry.num_pending()), budget.rows);
+  const bool is_free = decodes_.decode_rows == 0 || entry.urgency > most_urgent_decode_;
+  const int affordable = is_free ? most : state_.cost.rows_within(budget.seconds, context, most);
+  const int num_rows = std::min(most, std::max(affordable, budget.floor));
+  budget.rows -= num_rows;
+  budget.floor -= std::min(budget.floor, num_rows);
+  budget.seconds -= state_.cost.prefill_seconds(num_rows, context);
+  return num_rows;
 }
 
 bool Policy::make_room(Entry& entry, int num_tokens) {

@@ -7,6 +7,7 @@
 #include "engine/scheduler/entry.h"
 #include "engine/scheduler/scheduler_state.h"
 #include "engine/scheduler/step_cost.h"
+#include "engine/sequence.h"
 
 namespace mlxs {
 
@@ -14,6 +15,13 @@ namespace mlxs {
 struct PlannedSlice {
   Entry* entry = nullptr;
   int num_rows = 0;
+};
+
+// What is left of a step for prompts.
+struct PrefillBudget {
+  int rows = 0;
+  double seconds = 0.0;  // that they may add to it
+  int floor = 0;         // rows that they get whatever they cost
 };
 
 // Decides one step. An object of it lives for one call of Scheduler::schedule().
@@ -41,18 +49,17 @@ class Policy {
   void remember_not_fitting(const Entry& entry);
 
   void give_prefill_rows(Entry& entry);
-  [[nodiscard]] int rows_in_budget(const Entry& entry) const;
+  [[nodiscard]] int take_rows(const Entry& entry, PrefillBudget& budget) const;
   [[nodiscard]] bool make_room(Entry& entry, int num_tokens);
   [[nodiscard]] Entry* victim_for(const Entry& entry) const;
   void cancel_lonely_swaps();
 
   SchedulerState& state_;
   Batch& batch_;
-  StepShape decodes_ = {};     // of the sequences that decode
-  int num_growing_ = 0;        // of those that will take a page
-  int rows_left_ = 0;          // of the step, for prompts
-  double seconds_left_ = 0.0;  // that prompts may add to the step
-  int floor_left_ = 0;         // rows that prompts get whatever they cost
+  StepShape decodes_ = {};  // of the sequences that decode
+  int num_growing_ = 0;     // of those that will take a page
+  int most_urgent_decode_ = kMinPriority;
+  PrefillBudget budget_ = {};
   std::vector<PlannedSlice> decode_plan_ = {};
   std::vector<PlannedSlice> prefill_plan_ = {};
 };

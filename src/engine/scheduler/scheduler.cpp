@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -28,13 +29,11 @@ namespace mlxs {
 namespace {
 
 void require_fresh(const Scheduler& scheduler, const Sequence& sequence) {
-  const bool is_sound = sequence.id != 0 && scheduler.find(sequence.id) == nullptr &&
-                        !sequence.token_ids.empty() &&
-                        sequence.num_tokens() == sequence.num_prompt_tokens &&
-                        sequence.max_length > sequence.num_tokens() &&
-                        scheduler.fits(sequence.max_length) &&
-                        std::clamp(sequence.priority, kMinPriority, kMaxPriority) ==
-                            sequence.priority;
+  const bool is_sound =
+      sequence.id != 0 && scheduler.find(sequence.id) == nullptr && !sequence.token_ids.empty() &&
+      sequence.num_tokens() == sequence.num_prompt_tokens &&
+      sequence.max_length > sequence.num_tokens() && scheduler.fits(sequence.max_length) &&
+      std::clamp(sequence.priority, kMinPriority, kMaxPriority) == sequence.priority;
   if (is_sound) return;
   throw std::logic_error(fmt::format(
       "Scheduler::add: sequence {} has {} tokens, {} of them prompt, may grow to {} and has "
@@ -44,6 +43,21 @@ void require_fresh(const Scheduler& scheduler, const Sequence& sequence) {
       sequence.num_prompt_tokens,
       sequence.max_length,
       sequence.priority
+  ));
+}
+
+void require_prompt_of_parent(const Scheduler& scheduler, const Sequence& fork) {
+  const Sequence* parent = scheduler.find(fork.fork_of);
+  if (parent == nullptr) return;  // it ended meanwhile
+  const auto prompt_of = [](const Sequence& sequence) {
+    return std::span(sequence.token_ids)
+        .first(static_cast<std::size_t>(sequence.num_prompt_tokens));
+  };
+  if (parent->cache_salt == fork.cache_salt &&
+      std::ranges::equal(prompt_of(*parent), prompt_of(fork)))
+    return;
+  throw std::logic_error(fmt::format(
+      "Scheduler::add: sequence {} is no fork of {}: prompt or salt differ", fork.id, parent->id
   ));
 }
 
@@ -82,6 +96,7 @@ bool Scheduler::fits(int max_length) const {
 
 Admission Scheduler::add(Sequence sequence, TimePoint now) {
   require_fresh(*this, sequence);
+  if (sequence.fork_of != 0) require_prompt_of_parent(*this, sequence);
   SchedulerState& state = *state_;
   state.now = std::max(state.now, now);
   const int num_rows = uncached_rows(state, sequence);

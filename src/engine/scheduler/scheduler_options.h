@@ -12,7 +12,8 @@ namespace mlxs {
 
 enum class PreemptionKind {
   recompute,  // a preempted sequence gives its pages back and computes them again
-  swap,       // they are moved to host memory as far as host_pages suffice, else recomputed
+  swap,       // they are moved to host memory as far as host_pages suffice, else recomputed; always
+              // recomputed where a group has a window
 };
 
 struct SchedulerOptions {

@@ -189,6 +189,7 @@ bool SchedulerState::start(Entry& entry, int reserve, Batch& batch) {
     totals.num_prompt_tokens += static_cast<std::uint64_t>(sequence.num_prompt_tokens);
     totals.num_cached_tokens += static_cast<std::uint64_t>(cached);
   }
+  entry.is_restored = restores;
   entry.room = reserves ? sequence.max_length : 0;
   if (reserves) entry.copied_in = batch.step;
   begin_running(entry);
@@ -267,8 +268,10 @@ void SchedulerState::preempt(Entry& entry, Batch& batch) {
 }
 
 bool SchedulerState::swap_out(Entry& entry, Batch& batch) {
-  // What the batch copies for it would be read before the copy is made.
-  if (options.preemption != PreemptionKind::swap || entry.copied_in == batch.step) return false;
+  if (options.preemption != PreemptionKind::swap) return false;
+  // A table with pages behind a window could not be filled again and grow at the same time. And
+  // what the batch copies for it would be read before the copy is made.
+  if (has_windows() || entry.copied_in == batch.step) return false;
   const int num_tokens = entry.sequence.num_scheduled;
   const auto num_pages = static_cast<std::size_t>(pages_for(num_tokens, options.cache.page_size));
   if (num_tokens == 0) return false;
@@ -291,6 +294,7 @@ bool SchedulerState::swap_out(Entry& entry, Batch& batch) {
     }
   }
   entry.host_tokens = num_tokens;
+  ++num_swapped;
   swapped_out.push_back(entry.sequence.id);
   return true;
 }
@@ -321,6 +325,7 @@ void SchedulerState::swap_in(Entry& entry, Batch& batch) {
 }
 
 void SchedulerState::drop_host_copy(Entry& entry) {
+  if (entry.host_tokens > 0) --num_swapped;
   for (std::size_t group = 0; group < entry.host_slots.size(); ++group) {
     for (const std::int32_t slot : entry.host_slots[group]) {
       if (slot != kNoPage) hosts.give_back(group, slot);
@@ -363,6 +368,22 @@ void SchedulerState::erase(Entry& entry, Keep keep) {
 void SchedulerState::charge(Entry& entry, double seconds) {
   entry.token_time_s += seconds;
   KeyShares::charge(*entry.key, seconds, entry.credit_s);
+  if (entry.key->is_charged) return;
+  entry.key->is_charged = true;
+  charged_keys.push_back(entry.key);
+}
+
+void SchedulerState::reorder_charged_keys() {
+  for (KeyState* key : charged_keys) {
+    key->is_charged = false;
+    queue.reorder(*key);
+  }
+  charged_keys.clear();
+}
+
+void SchedulerState::sort_running() {
+  if (!is_running_sorted) std::ranges::sort(running, runs_before);
+  is_running_sorted = true;
 }
 
 // Until it has a first token, one that waits is late once it could not have it in time even alone.

@@ -62,7 +62,9 @@ struct SchedulerState {
   // Pages of each group that started prompts will still take.
   std::vector<int> promised;
 
+  std::vector<KeyState*> charged_keys = {};
   int num_parked = 0;
+  int num_swapped = 0;
   StepShape last_decodes = {};  // of the newest step
 
   TimePoint now = {};
@@ -114,9 +116,15 @@ struct SchedulerState {
   // Forgets it, in any state.
   void erase(Entry& entry, Keep keep);
 
+  void sort_running();
   void set_urgency(Entry& entry, int urgency);
+  // Accounts time of the device to it and its key; reorder_charged_keys() tells the queue.
   void charge(Entry& entry, double seconds);
+  void reorder_charged_keys();
   void file_timer(Entry& entry);
+
+  // ERRORS: std::logic_error that says which books do not agree.
+  void check() const;
 
  private:
   [[nodiscard]] int start_tokens(const Entry& entry, int group) const;

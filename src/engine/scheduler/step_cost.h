@@ -18,14 +18,13 @@ struct StepShape {
   void add_slice(int num_rows, int context_length);
 };
 
-// time = c0 + c1 decode_rows + c2 prefill_rows + c3 decode_context + c4 prefill_context, by
-// recursive least squares that forgets. Coefficients are kept from going below zero: more work is
-// never predicted to take less time. One step that took far too long (a page fault, a laptop's
-// sleep) counts no more than one that took several times the prediction.
+// time = c0 + c1 decode_rows + c2 prefill_rows + c3 decode_context + c4 prefill_context, by least
+// squares of the relative errors, old steps counting less and less, coefficients never below zero:
+// more work is never predicted to take less time. What the steps of late say nothing about stays as
+// it was. One step that took far too long (a page fault, a laptop's sleep) counts no more than one
+// that took several times the prediction.
 class StepCost {
  public:
-  StepCost();
-
   void learn(const StepShape& shape, double seconds);
 
   // RETURNS: the predicted seconds; 0 before the first learn().
@@ -49,9 +48,12 @@ class StepCost {
 
   [[nodiscard]] static Vector features(const StepShape& shape);
 
+  void solve();
+
   Vector weights_ = {};
-  std::array<Vector, kSize> covariance_ = {};
-  int num_learned_ = 0;  // counts to kWarmUp
+  std::array<Vector, kSize> products_ = {};  // sum of x x^T / time^2, fading
+  Vector answers_ = {};                      // sum of x / time, fading
+  int num_learned_ = 0;                      // counts to kWarmUp
 };
 
 }  // namespace mlxs

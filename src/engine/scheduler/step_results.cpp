@@ -35,40 +35,37 @@ StepInFlight take_oldest(SchedulerState& state, std::uint64_t step, std::string_
   return oldest;
 }
 
-// RETURNS: the sequence of a row, where its pages are still those that the row was computed in.
-Entry* find_owner(const SchedulerState& state, const StepInFlight::Row& row) {
-  Entry* entry = state.find(row.sequence);
-  const bool is_owner =
-      entry != nullptr && entry->is_running() && entry->incarnation == row.incarnation;
-  return is_owner ? entry : nullptr;
-}
-
-void commit_row(SchedulerState& state, const StepInFlight::Row& row) {
-  Entry* entry = find_owner(state, row);
-  if (entry == nullptr) return;
-  Sequence& sequence = entry->sequence;
+void commit_row(SchedulerState& state, Entry& entry, const StepInFlight::Row& row) {
+  Sequence& sequence = entry.sequence;
   const int page_size = state.options.cache.page_size;
   const bool completes_a_page = row.num_computed / page_size > sequence.num_computed / page_size;
   sequence.num_computed = row.num_computed;
   // The cache cares for whole pages, and for what was brought back from the host.
-  if (completes_a_page || row.num_rows > 1)
+  if (completes_a_page || entry.is_restored)
     state.kv.mark_computed(sequence.id, sequence.token_ids, sequence.num_computed);
-  state.wake_followers(*entry);
+  entry.is_restored = false;
+  state.wake_followers(entry);
 }
 
-void charge_row(SchedulerState& state, const StepInFlight::Row& row, double seconds_a_row) {
-  Entry* entry = state.find(row.sequence);
-  if (entry == nullptr || entry->state == EntryState::ended) return;
-  state.charge(*entry, seconds_a_row * row.num_rows);
+void take_over_rows(SchedulerState& state, const StepInFlight& step, double seconds) {
+  const double seconds_a_row = seconds / (step.shape.decode_rows + step.shape.prefill_rows);
+  for (const StepInFlight::Row& row : step.rows) {
+    Entry* entry = state.find(row.sequence);
+    if (entry == nullptr || entry->state == EntryState::ended) continue;
+    state.charge(*entry, seconds_a_row * row.num_rows);
+    // Otherwise the pages that the row was computed in are gone.
+    if (entry->is_running() && entry->incarnation == row.incarnation)
+      commit_row(state, *entry, row);
+  }
+  state.reorder_charged_keys();
 }
 
 // A fork has its first token: it runs on its parent's pages, or queues for its own.
 void let_fork_go(SchedulerState& state, Entry& child) {
   Entry* parent = state.find(child.sequence.fork_of);
-  const bool can_share =
-      parent != nullptr && parent->is_running() && !child.sequence.is_paused &&
-      parent->sequence.num_computed >= child.sequence.num_prompt_tokens &&
-      static_cast<int>(state.running.size()) < state.options.max_sequences;
+  const bool can_share = parent != nullptr && parent->is_running() && !child.sequence.is_paused &&
+                         parent->sequence.num_computed >= child.sequence.num_prompt_tokens &&
+                         static_cast<int>(state.running.size()) < state.options.max_sequences;
   state.dequeue(child);
   if (!can_share) {
     state.enqueue(child);
@@ -112,20 +109,14 @@ std::vector<NewToken> Scheduler::complete(const StepReport& report) {
     ));
   }
   const StepInFlight step = take_oldest(state, report.step, "complete");
-  if (state.trace != nullptr) state.trace->completed(report);
   state.now = std::max(state.now, report.completed_at);
   const double seconds = std::chrono::duration<double>(report.duration).count();
-  const int num_rows = step.shape.decode_rows + step.shape.prefill_rows;
   state.cost.learn(step.shape, seconds);
   ++state.totals.num_steps;
   state.totals.num_decode_rows += static_cast<std::uint64_t>(step.shape.decode_rows);
   state.totals.num_prefill_rows += static_cast<std::uint64_t>(step.shape.prefill_rows);
 
-  for (const StepInFlight::Row& row : step.rows) {
-    charge_row(state, row, seconds / num_rows);
-    commit_row(state, row);
-  }
-  state.reorder_charged(step);
+  take_over_rows(state, step, seconds);
 
   std::vector<NewToken> tokens;
   tokens.reserve(step.samples.size());
@@ -135,6 +126,7 @@ std::vector<NewToken> Scheduler::complete(const StepReport& report) {
     tokens.push_back({.sequence = step.samples[i], .token = report.tokens[i]});
     append_token(state, *entry, report.tokens[i], report.completed_at);
   }
+  if (state.trace != nullptr) state.trace->completed(report);
   return tokens;
 }
 
@@ -152,15 +144,17 @@ std::vector<SequenceId> Scheduler::fail(std::uint64_t step_number) {
   };
   for (const StepInFlight::Row& row : step.rows) lose(row.sequence);
   for (const SequenceId id : step.samples) lose(id);
+  // What it copied, or saved in host memory, is not to be trusted, nor what later steps made of it.
+  const std::vector<Entry*> running = state.running;
+  for (const Entry* entry : running) {
+    if (entry->copied_in == step_number) lose(entry->sequence.id);
+  }
   for (const SequenceId id : step.swapped_out) {
     Entry* entry = state.find(id);
-    if (entry == nullptr || entry->state == EntryState::ended) continue;
-    // What it saved in host memory is not to be trusted, nor what a later step made of it.
-    if (entry->is_running() && entry->host_tokens == 0) {
+    if (entry == nullptr) continue;
+    if (entry->is_running()) {
       lose(id);
-    } else if (entry->is_running()) {
-      state.restart(*entry);
-    } else {
+    } else if (entry->host_tokens > 0) {
       state.forget_swap(*entry);
     }
   }

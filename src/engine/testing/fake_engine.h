@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "engine/scheduler/scheduler_options.h"
+#include "engine/submission_ring.h"
 #include "engine/testing/fake_runner.h"
 #include "mlx_serving/engine.h"
 #include "text/tokenizer.h"
@@ -18,6 +20,8 @@ struct FakeEngineOptions {
   int step_tokens = 64;
   int max_queue = 64;
   FakeRunnerOptions runner{.num_pages = 512};
+  SchedulerOptions scheduler = {};  // sizes are the ones above
+  SubmissionRingOptions ring = {};
 };
 
 // Token ids 0 to 255 are bytes, 256 is "<|end|>", which ends a sequence, 257 and 258 frame a
