@@ -179,7 +179,7 @@ Entry* Policy::victim_of_start(const Entry& entry) const {
   if (paused != state_.running.end()) return *paused;
   for (Entry* other : std::views::reverse(state_.running)) {
     if (other->urgency >= entry.sequence.priority) return nullptr;
-    if (!state_.is_protected(*other)) return other;
+    if (!other->is_reserved && !state_.is_protected(*other)) return other;
   }
   return nullptr;
 }
@@ -245,21 +245,20 @@ bool Policy::make_room(Entry& entry, int num_tokens) {
 }
 
 // One whose reader is slow; else the last one that runs, behind `entry`, so without a place in this
-// step.
+// step. One that was preempted too often is the last to be asked, and never once it has the pages
+// for all it may become.
 Entry* Policy::victim_for(const Entry& entry) const {
-  Entry* guarded = nullptr;
-  Entry* last = nullptr;
+  Entry* protected_one = nullptr;
   for (Entry* other : state_.running) {
     if (other->sequence.is_paused) return other;
   }
   for (Entry* other : std::views::reverse(state_.running)) {
     if (other == &entry) break;
-    Entry*& victim = state_.is_protected(*other) ? guarded : last;
-    if (victim == nullptr) victim = other;
+    if (other->is_reserved) continue;
+    if (!state_.is_protected(*other)) return other;
+    if (protected_one == nullptr) protected_one = other;
   }
-  // Where layers have windows, the pages for a whole sequence cannot be set aside for one that was
-  // preempted too often; it is only the last to be asked.
-  return last != nullptr || !state_.has_windows() ? last : guarded;
+  return protected_one;
 }
 
 // A step without rows is never run, so nothing would be saved.

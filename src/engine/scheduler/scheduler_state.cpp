@@ -190,6 +190,7 @@ bool SchedulerState::start(Entry& entry, int reserve, Batch& batch) {
     totals.num_cached_tokens += static_cast<std::uint64_t>(cached);
   }
   entry.is_restored = restores;
+  entry.is_reserved = reserves;
   entry.room = reserves ? sequence.max_length : 0;
   if (reserves) entry.copied_in = batch.step;
   begin_running(entry);
@@ -233,6 +234,7 @@ void SchedulerState::leave_running(Entry& entry, Keep keep) {
   shares.end(*entry.key, std::exchange(entry.credit_s, 0.0));
   queue.reorder(*entry.key);
   entry.pages = nullptr;
+  entry.is_reserved = false;
   entry.room = 0;
   entry.urgency = is_protected(entry) ? kAgedUrgency : entry.sequence.priority;
 }

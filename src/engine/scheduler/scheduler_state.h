@@ -82,7 +82,8 @@ struct SchedulerState {
   [[nodiscard]] Entry* find(SequenceId id) const;
   [[nodiscard]] bool has_windows() const;
   [[nodiscard]] int watermark(int group) const;
-  // RETURNS: whether nothing but its reader's pace may take its pages from it any more.
+  // RETURNS: whether it was preempted as often as one may be. It starts again with the pages for
+  // all that it may become, which only its reader's pace can take from it.
   [[nodiscard]] bool is_protected(const Entry& entry) const;
   [[nodiscard]] int available() const;  // pages of all groups that are free or can be
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -106,6 +107,8 @@ std::optional<TraceDifference> TraceReplay::feed(std::string_view line) {
     if (is_decision(text_of(event, "event"))) return std::nullopt;
     run(event);
   } catch (const boost::system::system_error& error) {
+    refuse(error.what());
+  } catch (const std::invalid_argument& error) {
     refuse(error.what());
   } catch (const std::out_of_range& error) {
     refuse(error.what());

@@ -21,6 +21,11 @@ struct SimCost {
   double context_token_s = 2e-9;  // for each token that a row attends to
 };
 
+enum class SimChecks {
+  all,
+  none,  // a step in flight before this one failed, so some of it computes on rubbish
+};
+
 class SimDevice {
  public:
   SimDevice(CacheLayout layout, int host_pages, SimCost cost = {});
@@ -28,7 +33,9 @@ class SimDevice {
   // Runs a batch in the order of its parts.
   // RETURNS: a token for each sample. ERRORS: std::logic_error where pages do not hold what the
   // sequence's tokens are.
-  [[nodiscard]] std::vector<SampledToken> run(const Batch& batch);
+  [[nodiscard]] std::vector<SampledToken> run(
+      const Batch& batch, SimChecks checks = SimChecks::all
+  );
 
   // Runs a batch that fails: its pages hold rubbish afterwards, and its samples too.
   void run_failing(const Batch& batch);
