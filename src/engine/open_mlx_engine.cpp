@@ -87,6 +87,11 @@ std::optional<KvType> kv_type_of(KvDtype dtype) {
   return std::nullopt;
 }
 
+KvType kv_type_of(mx::Dtype activations) {
+  if (activations == mx::float16) return KvType::float16;
+  return activations == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
+}
+
 // Of the model's own type unless another one is asked for.
 std::vector<LayerGroup> groups_of(
     const ModelSpec& spec, const EngineConfig& config, mx::Dtype activations
