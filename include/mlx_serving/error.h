@@ -2,6 +2,8 @@
 // command line) derives its own form from this table; no other file maps codes.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -45,12 +47,20 @@ class Error : public std::runtime_error {
   Error(ErrorCode code, const std::string& message, std::string param)
       : std::runtime_error(message), code_(code), param_(std::move(param)) {}
 
+  // How long a caller should wait before it tries again, where that is known.
+  Error& retry_after(std::chrono::seconds wait) {
+    retry_after_ = wait;
+    return *this;
+  }
+
   [[nodiscard]] ErrorCode code() const { return code_; }
+  [[nodiscard]] std::optional<std::chrono::seconds> retry_after() const { return retry_after_; }
   [[nodiscard]] const std::string& param() const { return param_; }  // empty: no single field
 
  private:
   ErrorCode code_;
   std::string param_;
+  std::optional<std::chrono::seconds> retry_after_;
 };
 
 }  // namespace mlxs

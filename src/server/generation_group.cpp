@@ -14,13 +14,14 @@
 namespace mlxs {
 
 GenerationGroup::GenerationGroup(
-    Engine& engine, std::vector<Request> requests, const Executor& executor
+    Engine& engine, std::vector<Request> requests, int num_choices, const Executor& executor
 )
     : signal_(executor) {
-  generations_.reserve(requests.size());
   for (Request& request : requests) {
-    generations_.push_back(engine.submit(std::move(request)));
-    generations_.back().on_ready(signal_.waker());
+    for (Generation& generation : engine.submit(std::move(request), num_choices)) {
+      generations_.push_back(std::move(generation));
+      generations_.back().on_ready(signal_.waker());
+    }
   }
   is_finished_.assign(generations_.size(), 0);
 }

@@ -12,15 +12,18 @@
 namespace mlxs {
 
 struct GroupEvent {
-  std::size_t index = 0;  // of the request
+  std::size_t index = 0;  // of the answer
   Event event;
 };
 
 // Thread safety: on the executor only.
 class GenerationGroup {
  public:
-  // Submits all requests. ERRORS: as Engine::submit; what was submitted before is cancelled then.
-  GenerationGroup(Engine& engine, std::vector<Request> requests, const Executor& executor);
+  // Submits every request for `num_choices` answers; the answers of one stand together.
+  // ERRORS: as Engine::submit; what was submitted before is cancelled then.
+  GenerationGroup(
+      Engine& engine, std::vector<Request> requests, int num_choices, const Executor& executor
+  );
 
   [[nodiscard]] std::size_t size() const { return generations_.size(); }
 

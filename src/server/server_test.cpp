@@ -181,7 +181,15 @@ TEST(Server, ChatStreams) {
   EXPECT_EQ(finish_reason, "length");
   const json::value last = parse_json(data[data.size() - 2]);
   EXPECT_TRUE(at(last, "/choices").as_array().empty());
-  EXPECT_EQ(at(last, "/usage"), at(whole.json_body(), "/usage"));
+  for (const char* field :
+       {"/usage/prompt_tokens", "/usage/completion_tokens", "/usage/total_tokens"})
+    EXPECT_EQ(at(last, field), at(whole.json_body(), field));
+  // The prompt was computed for the whole reply; one row of it runs again for its logits.
+  EXPECT_EQ(at(whole.json_body(), "/usage/prompt_tokens_details/cached_tokens"), 0);
+  EXPECT_EQ(
+      at(last, "/usage/prompt_tokens_details/cached_tokens").as_int64() + 1,
+      at(last, "/usage/prompt_tokens").as_int64()
+  );
 }
 
 TEST(Server, CompletionStreamsAllChoices) {

@@ -116,23 +116,31 @@ Admission admit(const SchedulerState& state, const Sequence& sequence, int num_r
 Error refusal_error(const Admission& admission) {
   const auto code = admission.refusal.value();
   const auto predicted = fmt::format("{:.0f} ms", admission.predicted_ttft_ms);
-  const auto retry = fmt::format("{:.0f} s", admission.retry_after_s);
+  const auto retry = std::chrono::seconds(static_cast<std::int64_t>(admission.retry_after_s));
   switch (code) {
     case ErrorCode::rate_limit_exceeded:
-      return {code, "the queue of requests is full; retry in " + retry};
+      return Error(
+                 code, fmt::format("the queue of requests is full; retry in {} s", retry.count())
+      )
+          .retry_after(retry);
     case ErrorCode::overloaded:
-      return {
-          code,
-          "the first token is predicted in " + predicted +
-              ", after the request's deadline; retry in " + retry + " or allow more time"
-      };
+      return Error(
+                 code,
+                 fmt::format(
+                     "the first token is predicted in {}, after the request's deadline; retry in {} "
+                     "s or allow more time",
+                     predicted,
+                     retry.count()
+                 )
+      )
+          .retry_after(retry);
     default:
-      return {
+      return Error(
           code,
           "the request's deadline has passed or is shorter than its prompt takes alone (the first "
           "token is predicted in " +
               predicted + "); allow more time"
-      };
+      );
   }
 }
 

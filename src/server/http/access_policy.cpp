@@ -66,6 +66,14 @@ bool equal_in_constant_time(std::string_view presented, std::string_view expecte
   ));
 }
 
+// RETURNS: the bearer token, a view of `head`; empty where there is none.
+std::string_view presented_key(const RequestHead& head) {
+  const bool is_bearer =
+      head.authorization && lower(head.authorization->substr(0, kBearer.size())) == kBearer;
+  return is_bearer ? std::string_view(*head.authorization).substr(kBearer.size())
+                   : std::string_view();
+}
+
 }  // namespace
 
 std::string host_name(std::string_view authority) {
@@ -121,13 +129,13 @@ void AccessPolicy::check_origin(const RequestHead& head) const {
     forbidden("Origin", name.empty() ? "null" : name);
 }
 
+std::string AccessPolicy::identity(const RequestHead& head) const {
+  return api_key_.empty() ? std::string(presented_key(head)) : std::string();
+}
+
 void AccessPolicy::check_key(const RequestHead& head) const {
   if (api_key_.empty()) return;
-  std::string_view presented;
-  if (head.authorization && lower(head.authorization->substr(0, kBearer.size())) == kBearer) {
-    presented = std::string_view(*head.authorization).substr(kBearer.size());
-  }
-  if (equal_in_constant_time(presented, api_key_)) return;
+  if (equal_in_constant_time(presented_key(head), api_key_)) return;
   HttpFault fault = client_fault(
       401,
       "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\"",

@@ -24,6 +24,10 @@ class AccessPolicy {
   // ERRORS: HttpError 401 where a key is set and the request does not carry it as a bearer token.
   void check_key(const RequestHead& head) const;
 
+  // RETURNS: who asks, so that the device is shared fairly: what the request presents as its key
+  // where none is asked for; empty where all have the same one, or none was presented.
+  [[nodiscard]] std::string identity(const RequestHead& head) const;
+
  private:
   [[nodiscard]] bool allows_name(std::string_view name) const;
 

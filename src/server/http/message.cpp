@@ -1,6 +1,7 @@
 // Faults from error codes.
 #include "server/http/message.h"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,8 +28,12 @@ HttpFault fault_of(const Error& error) {
   if (error.code() != ErrorCode::invalid_request) fault.code = info.name;
   fault.message = error.what();
   fault.param = error.param();
-  if (info.http_status == 429) fault.headers.push_back({"Retry-After", "1"});
-  if (info.http_status == 503) fault.headers.push_back({"Retry-After", "5"});
+  const bool can_retry = info.http_status == 429 || info.http_status == 503;
+  if (can_retry) {
+    const auto usual = std::chrono::seconds(info.http_status == 429 ? 1 : 5);
+    const auto wait = error.retry_after().value_or(usual);
+    fault.headers.push_back({"Retry-After", std::to_string(wait.count())});
+  }
   return fault;
 }
 

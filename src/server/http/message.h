@@ -22,6 +22,7 @@ struct HttpRequest {
   std::string path;    // of the target, as sent, without the query
   std::string tail;    // what the route's final "*" matched, percent-decoded
   std::string body;
+  std::string key;  // who asks, for fair shares of the device: AccessPolicy::identity()
 };
 
 struct HttpResponse {

@@ -270,6 +270,7 @@ Task<KeepAlive> Session::serve_one() {
     if (head.request_id) request.id = *head.request_id;
     request.method = head.method;
     request.path = head.path;
+    request.key = service_.access.identity(head);
     exchange.set_head(head);
     co_await receive(exchange, head);
   } catch (const HttpError& error) {

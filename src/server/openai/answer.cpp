@@ -72,6 +72,16 @@ class Progress {
     return sum;
   }
 
+  // One entry a prompt.
+  [[nodiscard]] json::array cache_misses(std::size_t num_choices) const {
+    json::array misses;
+    for (std::size_t i = 0; i < choices_.size(); i += num_choices) {
+      const std::optional<Finish>& finish = choices_[i].finish;
+      misses.push_back(cache_miss_object(finish ? finish->cache : CacheReport{}));
+    }
+    return misses;
+  }
+
  private:
   void note_accepted(Choice& choice) {
     if (!choice.is_accepted) ++num_accepted_;
@@ -92,7 +102,7 @@ class Progress {
 class Answer {
  public:
   Answer(const ApiContext& context, Exchange& exchange, const Call& call, const ReplyFormat& format)
-      : exchange_(exchange), call_(call), format_(format), progress_(call.requests.size(), format) {
+      : exchange_(exchange), call_(call), format_(format), progress_(call.requests.size() * call.num_choices, format) {
     head_.id = context.service.ids.next(format.id_prefix());
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     head_.created = std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -109,7 +119,7 @@ class Answer {
   void add_chunks(const GroupEvent& event, std::string& out) const;
   void add_chunk(json::object choice, std::string& out) const;
   [[nodiscard]] std::string closing_events();
-  void note_usage(const Usage& usage);
+  [[nodiscard]] json::object final_usage();
 
   Exchange& exchange_;
   const Call& call_;
@@ -118,9 +128,17 @@ class Answer {
   Progress progress_;
 };
 
-void Answer::note_usage(const Usage& usage) {
+// RETURNS: the usage of all choices, which goes into the log, too.
+json::object Answer::final_usage() {
+  const Usage usage = progress_.usage(call_.num_choices);
   exchange_.note("prompt_tokens", static_cast<std::size_t>(usage.prompt_tokens));
   exchange_.note("completion_tokens", static_cast<std::size_t>(usage.completion_tokens));
+  json::object object = usage_object(usage);
+  if (call_.reply.explain_cache) {
+    object["prompt_tokens_details"].as_object()["cache_misses"] =
+        progress_.cache_misses(call_.num_choices);
+  }
+  return object;
 }
 
 Task<void> Answer::whole(GenerationGroup& group) {
@@ -134,11 +152,9 @@ Task<void> Answer::whole(GenerationGroup& group) {
     const FinishReason reason = choice.finish.value_or(Finish{}).reason;
     choices.push_back(format_.whole_choice(i, choice.text, reason));
   }
-  const Usage usage = progress_.usage(call_.num_choices);
   json::object body = reply_object(head_, format_.whole_name());
   body["choices"] = std::move(choices);
-  body["usage"] = usage_object(usage);
-  note_usage(usage);
+  body["usage"] = final_usage();
   HttpResponse response;
   response.body = json::serialize(body);
   co_await exchange_.respond(std::move(response));
@@ -176,13 +192,12 @@ Task<std::string> Answer::wait_until_accepted(GenerationGroup& group) {
 }
 
 std::string Answer::closing_events() {
-  const Usage usage = progress_.usage(call_.num_choices);
-  note_usage(usage);
+  json::object usage = final_usage();
   std::string out;
   if (call_.reply.include_usage) {
     json::object chunk = reply_object(head_, format_.chunk_name());
     chunk["choices"] = json::array();
-    chunk["usage"] = usage_object(usage);
+    chunk["usage"] = std::move(usage);
     out += sse_event(json::serialize(chunk));
   }
   out += kDone;
@@ -227,10 +242,15 @@ Task<void> answer_call(
     throw Error(
         ErrorCode::shutting_down, "the server is shutting down; send the request to another"
     );
-  for (Request& request : call.requests) request.label = exchange.request().id;
+  for (Request& request : call.requests) {
+    request.label = exchange.request().id;
+    request.scheduling.key = exchange.request().key;
+  }
   Answer answer(context, exchange, call, format);
   const Executor executor = co_await boost::asio::this_coro::executor;
-  GenerationGroup group(context.engine, std::move(call.requests), executor);
+  GenerationGroup group(
+      context.engine, std::move(call.requests), static_cast<int>(call.num_choices), executor
+  );
   if (call.reply.is_stream) {
     co_await answer.stream(group);
   } else {

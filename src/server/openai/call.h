@@ -14,6 +14,7 @@ namespace mlxs {
 
 struct ReplyOptions {
   bool is_stream = false;
+  bool explain_cache = false;  // the usage says why no more of the prompt was cached
   bool include_usage = false;  // in a stream: a last chunk with the usage
 };
 
@@ -22,13 +23,15 @@ struct CommonFields {
   std::string model;
   SamplingParams sampling;
   StopParams stop;
+  SchedulingParams scheduling;
+  PrefixCacheParams prefix_cache;
   std::size_t num_choices = 1;  // per prompt
   ReplyOptions reply;
 };
 
 struct Call {
   std::string model;              // as the client named it
-  std::vector<Request> requests;  // one a choice; the choices of one prompt stand together
+  std::vector<Request> requests;  // one a prompt
   std::size_t num_choices = 1;    // per prompt
   ReplyOptions reply;
 };
@@ -36,8 +39,7 @@ struct Call {
 // Reads and checks the common fields. ERRORS: as FieldReader; model_not_found; unsupported.
 [[nodiscard]] CommonFields read_common_fields(FieldReader& fields, const ApiModel& model);
 
-// RETURNS: the call with `num_choices` requests for each prompt; a seed is counted up over the
-// choices.
+// RETURNS: the call with a request for each prompt.
 [[nodiscard]] Call make_call(CommonFields fields, const std::vector<Prompt>& prompts);
 
 // The bodies of the two endpoints. ERRORS: Error with the path of the field; nothing else, whatever

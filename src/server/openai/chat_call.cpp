@@ -162,7 +162,6 @@ void check_unsupported(FieldReader& fields) {
        "guided_choice",
        "guided_grammar",
        "structured_outputs",
-       "ignore_eos",
        "min_tokens"}
   );
 }

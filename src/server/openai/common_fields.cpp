@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -35,7 +36,10 @@ constexpr NumberRule kFrequencyPenalty{"frequency_penalty", -2.0, 2.0};
 constexpr NumberRule kBias{"logit_bias", -100.0, 100.0};
 constexpr IntegerRule kTopK{"top_k", -1, kInt32Max};  // -1 is vLLM's way to say off
 constexpr IntegerRule kSeed{"seed", kInt64Min, kInt64Max};
-constexpr IntegerRule kNumChoices{"n", 1, 8};
+constexpr IntegerRule kNumChoices{"n", 1, 16};
+constexpr IntegerRule kPriority{"priority", -1000, 1000};
+constexpr IntegerRule kTtftDeadline{"ttft_deadline_ms", 1, 86'400'000};
+constexpr IntegerRule kDeadline{"deadline_ms", 1, 86'400'000};
 constexpr IntegerRule kMaxTokens{"max_tokens", 1, kInt32Max};
 constexpr IntegerRule kMaxCompletionTokens{"max_completion_tokens", 1, kInt32Max};
 
@@ -43,6 +47,7 @@ constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxStopBytes = 4096;
 constexpr std::size_t kMaxStopTokens = 128;
 constexpr std::size_t kMaxBiases = 1024;
+constexpr std::size_t kMaxSaltBytes = 64;
 
 [[noreturn]] void invalid_value(const std::string& path, const std::string& problem) {
   throw Error(ErrorCode::invalid_value, path + " " + problem, path);
@@ -108,6 +113,7 @@ void add_stop(const json::value& value, const std::string& path, StopParams& sto
 }
 
 void read_stop(FieldReader& fields, int vocab_size, StopParams& stop) {
+  stop.ignore_eos = fields.boolean("ignore_eos").value_or(false);
   const std::string path = fields.path_of("stop");
   if (const json::value* value = fields.any("stop")) {
     if (!value->is_array()) {
@@ -148,9 +154,31 @@ void read_max_tokens(FieldReader& fields, StopParams& stop) {
   if (limit) stop.max_tokens = static_cast<int>(*limit);
 }
 
+void read_scheduling(FieldReader& fields, SchedulingParams& scheduling) {
+  if (const auto value = fields.integer(kPriority)) scheduling.priority = static_cast<int>(*value);
+  if (const auto value = fields.integer(kTtftDeadline))
+    scheduling.ttft_deadline = std::chrono::milliseconds(*value);
+  if (const auto value = fields.integer(kDeadline))
+    scheduling.deadline = std::chrono::milliseconds(*value);
+}
+
+void read_prefix_cache(FieldReader& fields, PrefixCacheParams& prefix_cache) {
+  prefix_cache.is_enabled = fields.boolean("cache_prompt").value_or(true);
+  const auto salt = fields.string("cache_salt");
+  if (!salt) return;
+  if (salt->empty() || salt->size() > kMaxSaltBytes) {
+    invalid_value(
+        fields.path_of("cache_salt"),
+        fmt::format("must have 1 to {} bytes, got {}", kMaxSaltBytes, salt->size())
+    );
+  }
+  prefix_cache.salt = std::string(*salt);
+}
+
 ReplyOptions read_reply_options(FieldReader& fields) {
   ReplyOptions reply;
   reply.is_stream = fields.boolean("stream").value_or(false);
+  reply.explain_cache = fields.boolean("explain_cache").value_or(false);
   const json::value* value = fields.any("stream_options");
   if (value == nullptr) return reply;
   const std::string path = fields.path_of("stream_options");
@@ -212,6 +240,8 @@ CommonFields read_common_fields(FieldReader& fields, const ApiModel& model) {
   read_logit_bias(fields, model.info.vocab_size, common.sampling);
   read_stop(fields, model.info.vocab_size, common.stop);
   read_max_tokens(fields, common.stop);
+  read_scheduling(fields, common.scheduling);
+  read_prefix_cache(fields, common.prefix_cache);
   common.num_choices = static_cast<std::size_t>(fields.integer(kNumChoices).value_or(1));
   common.reply = read_reply_options(fields);
   check_metadata(fields);
@@ -225,14 +255,13 @@ Call make_call(CommonFields fields, const std::vector<Prompt>& prompts) {
   call.num_choices = fields.num_choices;
   call.reply = fields.reply;
   for (const Prompt& prompt : prompts) {
-    for (std::size_t choice = 0; choice < fields.num_choices; ++choice) {
-      Request request;
-      request.prompt = prompt;
-      request.sampling = fields.sampling;
-      request.stop = fields.stop;
-      if (request.sampling.seed) *request.sampling.seed += choice;
-      call.requests.push_back(std::move(request));
-    }
+    Request request;
+    request.prompt = prompt;
+    request.sampling = fields.sampling;
+    request.stop = fields.stop;
+    request.scheduling = fields.scheduling;
+    request.prefix_cache = fields.prefix_cache;
+    call.requests.push_back(std::move(request));
   }
   return call;
 }

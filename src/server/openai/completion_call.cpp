@@ -96,7 +96,6 @@ void check_unsupported(FieldReader& fields, std::size_t num_choices) {
        "guided_choice",
        "guided_grammar",
        "structured_outputs",
-       "ignore_eos",
        "min_tokens"}
   );
 }

@@ -32,6 +32,15 @@ json::object usage_object(const Usage& usage) {
   return object;
 }
 
+json::object cache_miss_object(const CacheReport& report) {
+  json::object object;
+  object["reason"] = to_json_view(cache_miss_name(report.miss));
+  object["first_differing_token"] = report.first_differing_token >= 0
+                                        ? json::value(report.first_differing_token)
+                                        : json::value(nullptr);
+  return object;
+}
+
 json::string_view finish_word(FinishReason reason) {
   return reason == FinishReason::length ? "length" : "stop";
 }

@@ -47,6 +47,9 @@ struct ReplyHead {
 
 [[nodiscard]] json::object usage_object(const Usage& usage);
 
+// RETURNS: why no more of a prompt was cached.
+[[nodiscard]] json::object cache_miss_object(const CacheReport& report);
+
 // RETURNS: OpenAI's word for the reason of a choice that ended well.
 [[nodiscard]] json::string_view finish_word(FinishReason reason);
 

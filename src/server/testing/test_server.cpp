@@ -213,7 +213,8 @@ bool TestServer::becomes_idle(std::chrono::milliseconds timeout) const {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (std::chrono::steady_clock::now() < deadline) {
     const EngineStats stats = engine_->stats();
-    if (stats.num_running == 0 && stats.num_waiting == 0 && stats.num_free_pages == stats.num_pages)
+    if (stats.num_running == 0 && stats.num_waiting == 0 &&
+        stats.num_free_pages + stats.num_cached_pages == stats.num_pages)
       return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
