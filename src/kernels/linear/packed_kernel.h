@@ -1,0 +1,73 @@
+// The inner loops of packed_linear(), compiled once for each CpuPath. Plain pointers, no MLX, no
+// threads, and nothing from the standard library that could be shared with code for other
+// processors.
+#pragma once
+
+#include <cstdint>
+
+namespace mlxs {
+
+enum class PackedCodes : std::uint8_t { affine4, affine8, float32, float16, bfloat16 };
+enum class PackedScales : std::uint8_t { float32, float16, bfloat16 };
+
+// Quantized activations of a problem; the members of QuantizedRows.
+struct ProblemInput {
+  const void* codes = nullptr;
+  const float* scales = nullptr;
+  const float* sums = nullptr;
+  const std::int32_t* code_sums = nullptr;
+};
+
+struct PackedProblem {
+  PackedCodes codes = PackedCodes::float32;
+  PackedScales scale_type = PackedScales::float32;
+  bool is_int8 = false;                   // quantized: the codes of the input are 8 bits, not 16
+  const unsigned char* blocks = nullptr;  // of 16 outputs
+  std::int64_t block_bytes = 0;
+  std::int64_t num_columns = 0;
+  std::int64_t num_outputs = 0;
+  std::int64_t group_size = 0;
+  int zero_point = 0;
+  ProblemInput input = {};        // quantized
+  const float* x = nullptr;       // dense: [T, num_columns]
+  const float* bias = nullptr;    // [num_outputs rounded up to 16]; nullptr: none
+  const float* addend = nullptr;  // [T, out_stride]; nullptr: none
+  float* out = nullptr;           // [T, out_stride]
+  std::int64_t out_stride = 0;
+};
+
+// Rows [first_row, last_row) of blocks [first_block, last_block).
+struct BlockRange {
+  std::int64_t first_row = 0;
+  std::int64_t last_row = 0;
+  std::int64_t first_block = 0;
+  std::int64_t last_block = 0;
+};
+
+struct QuantizeProblem {
+  const float* x = nullptr;     // one row
+  std::int64_t num_groups = 0;  // of 32 columns
+  void* codes = nullptr;        // int8, or int16 with each four columns as 0, 2, 1, 3
+  float* scales = nullptr;
+  float* sums = nullptr;
+  std::int32_t* code_sums = nullptr;
+};
+
+struct PackedKernels {
+  void (*multiply)(const PackedProblem& problem, const BlockRange& range);
+  void (*quantize8)(const QuantizeProblem& problem);
+  void (*quantize16)(const QuantizeProblem& problem);
+};
+
+// Each is defined where the build has the instruction set; the processor must have it to call in.
+PackedKernels packed_kernels_baseline();
+#if defined(__x86_64__)
+PackedKernels packed_kernels_avx2();
+PackedKernels packed_kernels_avx512();
+PackedKernels packed_kernels_avx512_vnni();
+#elif defined(__aarch64__)
+PackedKernels packed_kernels_neon();
+PackedKernels packed_kernels_neon_dot();
+#endif
+
+}  // namespace mlxs
