@@ -8,47 +8,14 @@
 #include "kernels/linear/packed_kernel.h"
 
 namespace mlxs {
-namespace {
-
-template <typename Code>
-QuantizedRows<Code> make_rows(
-    ScratchArena& scratch, std::size_t num_rows, std::size_t num_columns
-) {
-  const std::size_t num_groups = num_rows * (num_columns / kInputGroup);
-  return {
-      .codes = scratch.take<Code>(num_rows * num_columns),
-      .scales = scratch.take<float>(num_groups),
-      .sums = scratch.take<float>(num_groups),
-      .code_sums = scratch.take<std::int32_t>(num_groups)
-  };
-}
-
-template <typename Code>
-QuantizeProblem problem_of(
-    const QuantizedRows<Code>& rows, const float* x, std::int64_t row, std::int64_t num_columns
-) {
-  const std::int64_t num_groups = num_columns / kInputGroup;
-  return {
-      .x = x + row * num_columns,
-      .num_groups = num_groups,
-      .codes = rows.codes + row * num_columns,
-      .scales = rows.scales + row * num_groups,
-      .sums = rows.sums + row * num_groups,
-      .code_sums = rows.code_sums + row * num_groups
-  };
-}
-
-}  // namespace
-
 LinearInput make_linear_input(
     ScratchArena& scratch, InputForms forms, int num_rows, int num_columns
 ) {
   LinearInput input{.num_rows = num_rows, .num_columns = num_columns, .forms = forms};
-  const auto rows = static_cast<std::size_t>(num_rows);
-  const auto columns = static_cast<std::size_t>(num_columns);
-  if (has_form(forms, InputForm::int8)) input.int8 = make_rows<std::int8_t>(scratch, rows, columns);
-  if (has_form(forms, InputForm::int16))
-    input.int16 = make_rows<std::int16_t>(scratch, rows, columns);
+  const std::size_t num_groups =
+      static_cast<std::size_t>(num_rows) * static_cast<std::size_t>(num_columns / kInputGroup);
+  if (has_form(forms, InputForm::int8)) input.int8 = scratch.take<InputGroup8>(num_groups);
+  if (has_form(forms, InputForm::int16)) input.int16 = scratch.take<InputGroup16>(num_groups);
   return input;
 }
 
@@ -56,11 +23,13 @@ void quantize_rows(
     CpuPath path, const float* x, int first_row, int last_row, const LinearInput& input
 ) {
   const PackedKernels kernels = packed_kernels(path);
+  const std::int64_t num_groups = input.num_columns / kInputGroup;
   for (std::int64_t row = first_row; row < last_row; ++row) {
+    const float* from = x + row * input.num_columns;
     if (has_form(input.forms, InputForm::int8))
-      kernels.quantize8(problem_of(input.int8, x, row, input.num_columns));
+      kernels.quantize8(from, num_groups, input.int8 + row * num_groups);
     if (has_form(input.forms, InputForm::int16))
-      kernels.quantize16(problem_of(input.int16, x, row, input.num_columns));
+      kernels.quantize16(from, num_groups, input.int16 + row * num_groups);
   }
 }
 

@@ -5,18 +5,12 @@
 
 #include <cstdint>
 
+#include "kernels/linear/input_group.h"
+
 namespace mlxs {
 
 enum class PackedCodes : std::uint8_t { affine4, affine8, float32, float16, bfloat16 };
 enum class PackedScales : std::uint8_t { float32, float16, bfloat16 };
-
-// Quantized activations of a problem; the members of QuantizedRows.
-struct ProblemInput {
-  const void* codes = nullptr;
-  const float* scales = nullptr;
-  const float* sums = nullptr;
-  const std::int32_t* code_sums = nullptr;
-};
 
 struct PackedProblem {
   PackedCodes codes = PackedCodes::float32;
@@ -28,7 +22,7 @@ struct PackedProblem {
   std::int64_t num_outputs = 0;
   std::int64_t group_size = 0;
   int zero_point = 0;
-  ProblemInput input = {};        // quantized
+  const void* groups = nullptr;  // quantized: [T, num_columns / 32] InputGroup8 or InputGroup16
   const float* x = nullptr;       // dense: [T, num_columns]
   const float* bias = nullptr;    // [num_outputs rounded up to 16]; nullptr: none
   const float* addend = nullptr;  // [T, out_stride]; nullptr: none
@@ -44,19 +38,11 @@ struct BlockRange {
   std::int64_t last_block = 0;
 };
 
-struct QuantizeProblem {
-  const float* x = nullptr;     // one row
-  std::int64_t num_groups = 0;  // of 32 columns
-  void* codes = nullptr;        // int8, or int16 with each four columns as 0, 2, 1, 3
-  float* scales = nullptr;
-  float* sums = nullptr;
-  std::int32_t* code_sums = nullptr;
-};
-
 struct PackedKernels {
   void (*multiply)(const PackedProblem& problem, const BlockRange& range);
-  void (*quantize8)(const QuantizeProblem& problem);
-  void (*quantize16)(const QuantizeProblem& problem);
+  // One row: x [num_groups * 32].
+  void (*quantize8)(const float* x, std::int64_t num_groups, InputGroup8* groups);
+  void (*quantize16)(const float* x, std::int64_t num_groups, InputGroup16* groups);
 };
 
 // Each is defined where the build has the instruction set; the processor must have it to call in.

@@ -40,13 +40,6 @@ PackedScales scales_of(ScaleType type) {
   return PackedScales::float32;
 }
 
-template <typename Code>
-ProblemInput input_of(const QuantizedRows<Code>& rows) {
-  return {
-      .codes = rows.codes, .scales = rows.scales, .sums = rows.sums, .code_sums = rows.code_sums
-  };
-}
-
 PackedProblem problem_of(const LinearJob& job) {
   const PackedLinear& weight = *job.weight;
   const bool is_int8 = weight.input_form == InputForm::int8;
@@ -60,7 +53,7 @@ PackedProblem problem_of(const LinearJob& job) {
       .num_outputs = weight.num_outputs,
       .group_size = weight.group_size,
       .zero_point = weight.zero_point,
-      .input = is_int8 ? input_of(job.input->int8) : input_of(job.input->int16),
+      .groups = is_int8 ? static_cast<const void*>(job.input->int8) : job.input->int16,
       .x = job.input->x,
       .bias = reinterpret_cast<const float*>(weight.bias.data()),
       .addend = job.addend,
