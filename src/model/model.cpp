@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/cpu_context.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/rms_norm/rms_norm.h"
-#include "kernels/worker_team.h"
 #include "mlx_serving/error.h"
 #include "model/tensor_loader.h"
 
@@ -47,9 +47,11 @@ mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) {
   return mx::array(std::move(data), shape, dtype);
 }
 
-std::shared_ptr<WorkerTeam> make_cpu_team(const ModelOptions& options) {
-  return options.device == mx::Device::cpu ? std::make_shared<WorkerTeam>(options.num_threads)
-                                           : nullptr;
+std::shared_ptr<CpuContext> make_cpu_context(const ModelOptions& options) {
+  if (options.device != mx::Device::cpu) return nullptr;
+  return std::make_shared<CpuContext>(
+      CpuOptions{.num_threads = options.num_threads, .precision = options.precision}
+  );
 }
 
 }  // namespace
@@ -60,7 +62,7 @@ Model Model::load(const Checkpoint& checkpoint, ModelSpec spec, const ModelOptio
   ModelWeights weights = load_weights(
       checkpoint,
       spec,
-      {.activations = dtype, .cpu_team = make_cpu_team(options), .progress = options.progress}
+      {.activations = dtype, .cpu = make_cpu_context(options), .progress = options.progress}
   );
   return {std::move(spec), std::move(weights), options.device, dtype};
 }
@@ -68,7 +70,7 @@ Model Model::load(const Checkpoint& checkpoint, ModelSpec spec, const ModelOptio
 Model Model::random(ModelSpec spec, const RandomWeights& weights, const ModelOptions& options) {
   const mx::StreamContext on_device(options.device);
   RandomSource source(weights);
-  ModelWeights drawn = read_weights(source, spec, make_cpu_team(options));
+  ModelWeights drawn = read_weights(source, spec, make_cpu_context(options));
   return {std::move(spec), std::move(drawn), options.device, weights.activations};
 }
 

@@ -10,20 +10,22 @@
 namespace mlxs {
 
 enum class PackedCodes : std::uint8_t { affine4, affine8, float32, float16, bfloat16 };
+// What the problem's input is. int16 is for 8-bit weights on paths without their 8-bit products.
+enum class ProblemForm : std::uint8_t { float32, int8, int16 };
 enum class PackedScales : std::uint8_t { float32, float16, bfloat16 };
 
 struct PackedProblem {
   PackedCodes codes = PackedCodes::float32;
   PackedScales scale_type = PackedScales::float32;
-  bool is_int8 = false;                   // quantized: the codes of the input are 8 bits, not 16
+  ProblemForm form = ProblemForm::float32;
   const unsigned char* blocks = nullptr;  // of 16 outputs
   std::int64_t block_bytes = 0;
   std::int64_t num_columns = 0;
   std::int64_t num_outputs = 0;
   std::int64_t group_size = 0;
   int zero_point = 0;
-  const void* groups = nullptr;  // quantized: [T, num_columns / 32] InputGroup8 or InputGroup16
-  const float* x = nullptr;       // dense: [T, num_columns]
+  const void* groups = nullptr;   // else: [T, num_columns / 32] InputGroup8 or InputGroup16
+  const float* x = nullptr;       // float32: [T, num_columns]
   const float* bias = nullptr;    // [num_outputs rounded up to 16]; nullptr: none
   const float* addend = nullptr;  // [T, out_stride]; nullptr: none
   float* out = nullptr;           // [T, out_stride]

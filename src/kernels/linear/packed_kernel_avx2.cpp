@@ -52,6 +52,15 @@ struct Isa {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
   }
 
+  using Words = __m256i;
+  static Words load_words(const unsigned char* from) { return load_bytes(from); }
+  template <int Shift, int Bits>
+  static Floats code_floats(Words words) {
+    const __m256i shifted = Shift == 0 ? words : _mm256_srli_epi32(words, Shift);
+    if constexpr (Shift + Bits == 32) return _mm256_cvtepi32_ps(shifted);
+    return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32((1 << Bits) - 1)));
+  }
+
   // Codes of four columns as bytes, or as two vectors of words.
   struct Codes4 {
     __m256i bytes;

@@ -16,7 +16,7 @@ struct Isa {
   static constexpr bool kHasInt8For8Bits = false;
 
   using Floats = float __attribute__((vector_size(16)));
-  using Words = std::int32_t __attribute__((vector_size(16)));
+  using SignedWords = std::int32_t __attribute__((vector_size(16)));
   using UnsignedWords = std::uint32_t __attribute__((vector_size(16)));
   using Halves = std::int16_t __attribute__((vector_size(16)));
   using UnsignedHalves = std::uint16_t __attribute__((vector_size(16)));
@@ -78,6 +78,18 @@ struct Isa {
     return as_floats(bits | ((halves & 0x8000U) << 16));
   }
 
+  using Words = UnsignedWords;
+  static Words load_words(const unsigned char* from) {
+    Words words;
+    std::memcpy(&words, from, sizeof words);
+    return words;
+  }
+  template <int Shift, int Bits>
+  static Floats code_floats(const Words& words) {
+    const Words codes = (words >> Shift) & ((1U << Bits) - 1U);
+    return __builtin_convertvector(reinterpret_cast<SignedWords>(codes), Floats);
+  }
+
   // Codes of four columns as two vectors of words.
   struct Codes16 {
     Halves even, odd;
@@ -116,21 +128,21 @@ struct Isa {
   }
 
   struct Sum16 {
-    Words words;
+    SignedWords words;
   };
   struct Sum4 {
     Halves halves;  // a group's 16 products of at most 15 * 127 fit
   };
   using Sum8 = Sum4;
-  static void clear(Sum16& sum) { sum.words = Words{}; }
+  static void clear(Sum16& sum) { sum.words = SignedWords{}; }
   static void clear(Sum4& sum) { sum.halves = Halves{}; }
-  static Words first_of_pairs(const Halves& halves) {
-    Words words;
+  static SignedWords first_of_pairs(const Halves& halves) {
+    SignedWords words;
     std::memcpy(&words, &halves, sizeof words);
     return (words << 16) >> 16;
   }
-  static Words second_of_pairs(const Halves& halves) {
-    Words words;
+  static SignedWords second_of_pairs(const Halves& halves) {
+    SignedWords words;
     std::memcpy(&words, &halves, sizeof words);
     return words >> 16;
   }

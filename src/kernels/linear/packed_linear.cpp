@@ -43,10 +43,11 @@ PackedScales scales_of(ScaleType type) {
 PackedProblem problem_of(const LinearJob& job) {
   const PackedLinear& weight = *job.weight;
   const bool is_int8 = weight.input_form == InputForm::int8;
+  const ProblemForm quantized = is_int8 ? ProblemForm::int8 : ProblemForm::int16;
   return {
       .codes = codes_of(weight.format),
       .scale_type = scales_of(weight.scale_type),
-      .is_int8 = is_int8,
+      .form = weight.input_form == InputForm::float32 ? ProblemForm::float32 : quantized,
       .blocks = reinterpret_cast<const unsigned char*>(weight.blocks.data()),
       .block_bytes = weight.block_bytes,
       .num_columns = weight.num_columns,
