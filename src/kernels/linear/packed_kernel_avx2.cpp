@@ -99,8 +99,8 @@ struct Isa {
     std::memcpy(&word, from, sizeof word);
     return _mm256_set1_epi32(word);
   }
-  static Quad broadcast_quad(const std::int8_t* x) { return broadcast_word(x); }
-  static Pairs broadcast_pairs(const std::int16_t* x) {
+  static Quad broadcast_codes(const std::int8_t* x) { return broadcast_word(x); }
+  static Pairs broadcast_codes(const std::int16_t* x) {
     return {broadcast_word(x), broadcast_word(x + 2)};
   }
 
@@ -124,11 +124,11 @@ struct Isa {
   static Floats finish_with(const Sum4& sum, std::int32_t correction) {
     return finish_with(widen(sum), correction);
   }
-  static void dot8(Sum4& sum, const Codes4& codes, Quad quad) {
+  static void dot(Sum4& sum, const Codes4& codes, Quad quad) {
     sum.halves = _mm256_add_epi16(sum.halves, _mm256_maddubs_epi16(codes.bytes, quad));
     asm("" : "+x"(sum.halves));
   }
-  static void dot16(Sum16& sum, const Codes16& codes, const Pairs& pairs) {
+  static void dot(Sum16& sum, const Codes16& codes, const Pairs& pairs) {
     sum.words = _mm256_add_epi32(sum.words, _mm256_madd_epi16(codes.even, pairs.even));
     sum.words = _mm256_add_epi32(sum.words, _mm256_madd_epi16(codes.odd, pairs.odd));
     asm("" : "+x"(sum.words));

@@ -21,7 +21,7 @@ struct Isa {
   using Halves = std::int16_t __attribute__((vector_size(16)));
   using UnsignedHalves = std::uint16_t __attribute__((vector_size(16)));
   using Bytes = std::uint8_t __attribute__((vector_size(16)));
-  struct Quad {
+  struct Quad {  // of 8-bit activations
     Halves even, odd;
   };
   using Pairs = Quad;
@@ -120,10 +120,10 @@ struct Isa {
   static Halves broadcast_pair(std::int16_t a, std::int16_t b) {
     return Halves{a, b, a, b, a, b, a, b};
   }
-  static Quad broadcast_quad(const std::int8_t* x) {
+  static Quad broadcast_codes(const std::int8_t* x) {
     return {broadcast_pair(x[0], x[2]), broadcast_pair(x[1], x[3])};
   }
-  static Pairs broadcast_pairs(const std::int16_t* x) {
+  static Pairs broadcast_codes(const std::int16_t* x) {
     return {broadcast_pair(x[0], x[1]), broadcast_pair(x[2], x[3])};
   }
 
@@ -160,10 +160,10 @@ struct Isa {
         first_of_pairs(sum.halves) + second_of_pairs(sum.halves) + correction, Floats
     );
   }
-  static void dot8(Sum4& sum, const Codes4& codes, const Quad& quad) {
+  static void dot(Sum4& sum, const Codes4& codes, const Quad& quad) {
     sum.halves += codes.even * quad.even + codes.odd * quad.odd;
   }
-  static void dot16(Sum16& sum, const Codes16& codes, const Pairs& pairs) {
+  static void dot(Sum16& sum, const Codes16& codes, const Pairs& pairs) {
     sum.words += first_of_pairs(codes.even) * first_of_pairs(pairs.even);
     sum.words += second_of_pairs(codes.even) * second_of_pairs(pairs.even);
     sum.words += first_of_pairs(codes.odd) * first_of_pairs(pairs.odd);
