@@ -84,7 +84,7 @@ Cut cut_job(const LinearJob& job, int num_threads) {
   const std::int64_t rows = job.input->num_rows;
   const std::int64_t products = rows * weight.num_columns * weight.num_outputs;
   const std::int64_t wanted =
-      std::clamp<std::int64_t>(products / kProductsWorthAPart, 1, std::int64_t{8} * num_threads);
+      std::clamp<std::int64_t>(products / kProductsWorthAPart, 1, std::int64_t{4} * num_threads);
   const std::int64_t pairs = (num_blocks(weight) + 1) / 2;
   Cut cut{.row_parts = 1, .block_parts = std::min({wanted, pairs, kMaxPartsPerJob})};
   if (cut.block_parts < wanted) {
