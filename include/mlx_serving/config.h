@@ -20,6 +20,13 @@ enum class Preemption {
   swap,       // they are moved to host memory while swap_memory_bytes lasts
 };
 
+// On the CPU: how activations meet a quantized weight. Other back ends and dense weights compute in
+// floats.
+enum class Precision {
+  exact,  // as 16-bit integers in groups of 32, near float32
+  fast    // as 8-bit integers in groups of 32
+};
+
 struct EngineConfig {
   std::string model = {};                  // folder, .gguf file or alias; empty: the default model
   std::string random_weights_config = {};  // a config.json of Hugging Face's form: random weights
@@ -46,7 +53,9 @@ struct EngineConfig {
   // Weight of each key of SchedulingParams::key in the division of the device; others have 1.
   std::map<std::string, double> key_weights = {};
   std::string scheduler_trace = {};  // file for the scheduler's decisions, JSON lines; empty: none
-  int num_text_workers = 1;          // threads that render templates and tokenize
+  Precision precision = Precision::exact;  // on the CPU
+  int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
+  int num_text_workers = 1;  // threads that render templates and tokenize
 };
 
 // Called during loading with bytes read and bytes in all, on the device thread, while the opener

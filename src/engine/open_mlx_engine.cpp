@@ -178,6 +178,17 @@ std::string model_name(const std::filesystem::path& path) {
   return clean.extension() == ".gguf" ? clean.stem().string() : clean.filename().string();
 }
 
+ModelOptions options_of_model(
+    const EngineConfig& config, mx::Device device, const LoadProgress& progress
+) {
+  return {
+      .device = device,
+      .num_threads = config.num_threads,
+      .precision = config.precision,
+      .progress = progress
+  };
+}
+
 EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progress) {
   const auto path = resolve_model(config.model, config.home);
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
@@ -208,13 +219,10 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   parts.text = std::move(text);
   parts.make_runner = [checkpoint,
                        spec,
-                       device,
-                       progress,
+                       model_options = options_of_model(config, device, progress),
                        layout = parts.scheduler.cache,
                        type = kv_type_of(config.kv_dtype)] {
-    return make_runner(
-        Model::load(*checkpoint, spec, {.device = device, .progress = progress}), layout, type
-    );
+    return make_runner(Model::load(*checkpoint, spec, model_options), layout, type);
   };
   return parts;
 }
@@ -242,10 +250,10 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
   parts.text = std::make_shared<const TextModel>(make_placeholder_text_model(spec.vocab_size));
   parts.make_runner = [spec,
                        weights,
-                       device,
+                       model_options = options_of_model(config, device, {}),
                        layout = parts.scheduler.cache,
                        type = kv_type_of(config.kv_dtype)] {
-    return make_runner(Model::random(spec, weights, {.device = device}), layout, type);
+    return make_runner(Model::random(spec, weights, model_options), layout, type);
   };
   return parts;
 }

@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/cpu_context.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/rms_norm/rms_norm.h"
-#include "kernels/worker_team.h"
 #include "mlx_serving/error.h"
 #include "model/tensor_loader.h"
 
@@ -85,9 +85,11 @@ void check_pool_options(const KvPoolOptions& options, std::size_t num_groups) {
   );
 }
 
-std::shared_ptr<WorkerTeam> make_cpu_team(const ModelOptions& options) {
-  return options.device == mx::Device::cpu ? std::make_shared<WorkerTeam>(options.num_threads)
-                                           : nullptr;
+std::shared_ptr<CpuContext> make_cpu_context(const ModelOptions& options) {
+  if (options.device != mx::Device::cpu) return nullptr;
+  return std::make_shared<CpuContext>(
+      CpuOptions{.num_threads = options.num_threads, .precision = options.precision}
+  );
 }
 
 }  // namespace
@@ -98,7 +100,7 @@ Model Model::load(const Checkpoint& checkpoint, ModelSpec spec, const ModelOptio
   ModelWeights weights = load_weights(
       checkpoint,
       spec,
-      {.activations = dtype, .cpu_team = make_cpu_team(options), .progress = options.progress}
+      {.activations = dtype, .cpu = make_cpu_context(options), .progress = options.progress}
   );
   return {std::move(spec), std::move(weights), options.device, dtype};
 }
@@ -106,7 +108,7 @@ Model Model::load(const Checkpoint& checkpoint, ModelSpec spec, const ModelOptio
 Model Model::random(ModelSpec spec, const RandomWeights& weights, const ModelOptions& options) {
   const mx::StreamContext on_device(options.device);
   RandomSource source(weights);
-  ModelWeights drawn = read_weights(source, spec, make_cpu_team(options));
+  ModelWeights drawn = read_weights(source, spec, make_cpu_context(options));
   return {std::move(spec), std::move(drawn), options.device, weights.activations};
 }
 

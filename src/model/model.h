@@ -21,7 +21,8 @@ namespace mlxs {
 
 struct ModelOptions {
   mx::Device device = mx::Device::cpu;
-  int num_threads = 0;  // of the CPU's kernels; 0: as many as the machine has
+  int num_threads = 0;  // of the CPU's kernels; 0: as many processors as this process may use
+  Precision precision = Precision::exact;  // of the CPU's products
   LoadProgress progress = {};
 };
 
