@@ -145,8 +145,7 @@ void EngineLoop::start(PreparedRequest request) {
   sequence.cache_salt = salts_.number_of(request.prefix_cache.salt);
   sequence.use_cache = request.prefix_cache.is_enabled ? UseCache::yes : UseCache::no;
   sequence.arrived_at = request.tickets.front().submitted_at();
-  sequence.ttft_deadline =
-      deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
+  sequence.ttft_deadline = deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
   sequence.deadline = deadline_after(sequence.arrived_at, request.scheduling.deadline);
 
   std::vector<std::int32_t> stop_token_ids = std::move(request.stop.stop_token_ids);
@@ -220,9 +219,10 @@ bool EngineLoop::submit_next() {
   try {
     ring_.submit(*runner_, batch);
   } catch (const std::exception& error) {
-    // The scheduler tells of failures in order, so the steps before this one come first.
-    while (!ring_.is_empty()) collect_oldest();
-    fail_step(batch.step, error.what());
+    // What a device did wrong before may be told only now, so no step in flight is to be trusted.
+    const std::string what = error.what();
+    while (!ring_.is_empty()) fail_step(ring_.collect().step, what);
+    fail_step(batch.step, what);
   }
   return true;
 }
@@ -249,7 +249,8 @@ void EngineLoop::collect_oldest() {
       fail_step(
           collected.step,
           fmt::format(
-              "a step did not end within {} s", std::chrono::duration<double>(collected.duration).count()
+              "a step did not end within {} s",
+              std::chrono::duration<double>(collected.duration).count()
           )
       );
       return;
@@ -258,16 +259,25 @@ void EngineLoop::collect_oldest() {
 
 void EngineLoop::publish(const std::vector<NewToken>& tokens) {
   for (const NewToken& entry : tokens) {
-    if (entry.token.is_finite) {
-      publish_token(entry.sequence, entry.token.id);
+    if (!entry.token.is_finite) {
+      fail(
+          entry.sequence,
+          Error(ErrorCode::numerical_error, "the model's logits are not finite for this request")
+      );
       continue;
     }
-    fail(
-        entry.sequence,
-        Error(
-            ErrorCode::numerical_error, "the model's logits are not finite for this request"
-        )
-    );
+    try {
+      publish_token(entry.sequence, entry.token.id);
+    } catch (const std::exception& error) {
+      log_error("a request's text could not be made: {}", error.what());
+      fail(
+          entry.sequence,
+          Error(
+              ErrorCode::engine_error,
+              std::string("the text of this request could not be made: ") + error.what()
+          )
+      );
+    }
   }
 }
 
@@ -294,8 +304,7 @@ void EngineLoop::fail_step(std::uint64_t step, const std::string& what) {
   heartbeat_.failed(what);
   for (const SequenceId id : scheduler_.fail(step)) {
     fail(
-        id,
-        Error(ErrorCode::engine_error, "the device failed while it ran this request: " + what)
+        id, Error(ErrorCode::engine_error, "the device failed while it ran this request: " + what)
     );
   }
 }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -22,12 +23,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "kernels/page_copy/page_copy.h"
 #include "sampling/sample.h"
 
 namespace mlxs {
 namespace {
 
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr std::size_t kStepsKept = 8;  // at least as many as can be in flight
 
 mx::array to_array(const std::vector<std::int32_t>& values) {
@@ -239,13 +242,16 @@ void MlxRunner::move_pages(const Batch& batch) {
 std::unique_ptr<Submission> MlxRunner::submit(const Batch& batch) {
   const mx::StreamContext on_device(model_.device());
   move_pages(batch);
+  fault_point("runner.forward");
   const mx::array hidden =
       model_.forward(tokens_of(batch), to_array(batch.positions), view_of(batch), pages_);
   // No logit depends on the last layer's keys and values of an unfinished prompt, so they are asked
   // for themselves.
   std::vector<mx::array> outputs;
   if (!batch.samples.empty()) {
-    const mx::array logits = model_.logits(mx::take(hidden, sample_rows(batch), 0));
+    mx::array logits = model_.logits(mx::take(hidden, sample_rows(batch), 0));
+    if (fault_spoils("logits")) logits = logits * mx::array(kNan);
+    fault_point("sampler");
     const auto sampled = sample(logits, sampling_batch(batch), in_flight_tokens(batch));
     outputs.push_back(sampled.tokens);
     outputs.push_back(sampled.valid);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "text/tokenizer.h"
 
 namespace mlxs {
@@ -38,6 +39,7 @@ OutputText::OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop
 
 std::string OutputText::append(std::int32_t token_id) {
   if (is_stopped_) return {};
+  fault_point("detokenizer");
   held_ += detokenizer_.append(token_id);
   return release();
 }

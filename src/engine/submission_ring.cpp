@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "engine/batch.h"
 #include "engine/runner.h"
 #include "mlx_serving/error.h"
@@ -56,6 +57,7 @@ void SubmissionRing::account(Clock::time_point now) {
 
 void SubmissionRing::submit(Runner& runner, const Batch& batch) {
   if (is_full()) throw std::logic_error("SubmissionRing::submit: the ring is full");
+  fault_point("runner.submit");
   std::unique_ptr<Submission> submission = runner.submit(batch);
   const Clock::time_point now = now_();
   account(now);
@@ -90,6 +92,7 @@ CollectedStep SubmissionRing::collect() {
     collected.outcome = CollectedStep::Outcome::timed_out;
   } else {
     try {
+      fault_point("runner.take");
       collected.result = oldest.submission->take();
       ++stats_.num_completed;
     } catch (...) {

@@ -9,7 +9,7 @@
 namespace mlxs {
 
 SamplingRow make_sampling_row(const SamplingParams& params, const SamplingState& state) {
-  const std::uint64_t position = 
+  const std::uint64_t position =
       state.prompt_tokens.size() + state.output_tokens.size() + state.num_in_flight;
   return SamplingRow{
       .temperature = params.temperature,

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "engine/engine_parts.h"
+#include "engine/runner.h"
 #include "engine/testing/fake_runner.h"
 #include "engine/text_model.h"
 #include "mlx_serving/engine.h"
@@ -108,7 +109,11 @@ std::unique_ptr<Engine> make_fake_engine(const FakeEngineOptions& options) {
   parts.scheduler.cache = options.runner.layout();
   parts.ring = options.ring;
   parts.max_queue = options.max_queue;
-  parts.make_runner = [runner = options.runner] { return std::make_unique<FakeRunner>(runner); };
+  parts.make_runner = [runner = options.runner,
+                       wrap = options.wrap_runner]() -> std::unique_ptr<Runner> {
+    std::unique_ptr<Runner> fake = std::make_unique<FakeRunner>(runner);
+    return wrap ? wrap(std::move(fake)) : std::move(fake);
+  };
   return std::make_unique<Engine>(std::move(parts));
 }
 

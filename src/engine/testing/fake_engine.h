@@ -2,9 +2,11 @@
 // every door run on.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "engine/runner.h"
 #include "engine/scheduler/scheduler_options.h"
 #include "engine/submission_ring.h"
 #include "engine/testing/fake_runner.h"
@@ -22,6 +24,8 @@ struct FakeEngineOptions {
   FakeRunnerOptions runner{.num_pages = 512};
   SchedulerOptions scheduler = {};  // sizes are the ones above
   SubmissionRingOptions ring = {};
+  // What the engine gets instead of the FakeRunner.
+  std::function<std::unique_ptr<Runner>(std::unique_ptr<Runner>)> wrap_runner = {};
 };
 
 // Token ids 0 to 255 are bytes, 256 is "<|end|>", which ends a sequence, 257 and 258 frame a

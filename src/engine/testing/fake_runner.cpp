@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/runner.h"
@@ -168,9 +169,9 @@ void FakeRunner::store(const Step& step, const BatchSlice& slice) {
       throw std::logic_error("FakeRunner: rows and positions differ");
     const auto entry = static_cast<std::size_t>(position / layout_.page_size);
     for (std::size_t group = 0; group < layout_.groups.size(); ++group) {
-      page(static_cast<int>(group), slice.pages->groups.at(group).at(entry))[static_cast<std::size_t>(
-          position % layout_.page_size
-      )] = step.batch.token_ids.at(row);
+      page(
+          static_cast<int>(group), slice.pages->groups.at(group).at(entry)
+      )[static_cast<std::size_t>(position % layout_.page_size)] = step.batch.token_ids.at(row);
     }
   }
 }
@@ -224,9 +225,11 @@ void FakeRunner::run(Step& step) {
   const std::uint64_t number = num_run_++;
   if (options_.before_step) options_.before_step(number);
   std::this_thread::sleep_for(options_.step_time);
+  fault_point("runner.forward");
   feed(step);
   move_pages(step.batch);
   for (const BatchSlice& slice : step.batch.slices) store(step, slice);
+  fault_point("sampler");
   for (const BatchSample& sample : step.batch.samples) {
     const std::vector<std::int32_t> ids = tokens_of(step, sample);
     const bool is_known = std::ranges::find(ids, kEmpty) == ids.end();
@@ -235,7 +238,10 @@ void FakeRunner::run(Step& step) {
     const bool is_last = options_.num_output_tokens > 0 &&
                          num_outputs + 1 >= static_cast<std::size_t>(options_.num_output_tokens);
     const std::uint64_t seed = sample.params->temperature > 0.0F ? sample.seed : 0;
-    step.result.tokens.push_back({.id = is_last ? options_.eos_id : next_token(ids, seed)});
+    step.result.tokens.push_back(
+        {.id = is_last ? options_.eos_id : next_token(ids, seed),
+         .is_finite = !fault_spoils("logits")}
+    );
   }
   if (options_.after_step) options_.after_step(step.batch, step.result);
 }
@@ -248,9 +254,7 @@ std::vector<std::byte> FakeRunner::read_page(int group, std::int32_t number) {
   return content;
 }
 
-void FakeRunner::write_page(
-    int group, std::int32_t number, std::span<const std::byte> content
-) {
+void FakeRunner::write_page(int group, std::int32_t number, std::span<const std::byte> content) {
   if (!steps_.empty()) run_until(*steps_.back());
   const auto ids = page(group, number);
   if (content.size() != ids.size_bytes())
