@@ -10,6 +10,13 @@ namespace mlxs {
 
 enum class DeviceKind { automatic, cpu, gpu };
 
+// On the CPU: how activations meet a quantized weight. Other back ends and dense weights compute in
+// floats.
+enum class Precision {
+  exact,  // as 16-bit integers in groups of 32, near float32
+  fast    // as 8-bit integers in groups of 32
+};
+
 struct EngineConfig {
   std::string model = {};                  // folder, .gguf file or alias; empty: the default model
   std::string random_weights_config = {};  // a config.json of Hugging Face's form: random weights
@@ -22,7 +29,9 @@ struct EngineConfig {
   int step_tokens = 128;   // at most so many tokens of prompts and decodes in one forward pass
   std::int64_t kv_memory_bytes = 0;  // of the KV pool; 0: enough for max_sequences contexts, at
                                      // most a quarter of the machine's memory
-  int num_text_workers = 1;          // threads that render templates and tokenize
+  Precision precision = Precision::exact;  // on the CPU
+  int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
+  int num_text_workers = 1;  // threads that render templates and tokenize
 };
 
 // Called during loading with bytes read and bytes in all, on the device thread, while the opener

@@ -17,6 +17,7 @@ constexpr SettingCommand kAll = kRunning | kInfoCommand;
 constexpr SettingCommand kTalking = kGenerateCommand | kChatCommand;
 
 constexpr std::array<std::string_view, 3> kDevices = {"auto", "cpu", "gpu"};
+constexpr std::array<std::string_view, 2> kPrecisions = {"exact", "fast"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
     "trace", "debug", "info", "warning", "error", "off"
 };
@@ -44,6 +45,25 @@ constexpr std::array kTable = {
         .default_value = "auto",
         .commands = kAll,
         .text = "where the model runs; auto: the GPU where MLX has one"
+    },
+    Setting{
+        .name = "precision",
+        .group = SettingGroup::model,
+        .domain = ChoiceDomain{kPrecisions},
+        .unit = "",
+        .default_value = "exact",
+        .commands = kRunning,
+        .text = "on the CPU, activations that meet quantized weights; exact: floats; fast: 8-bit "
+                "integers in groups of 32"
+    },
+    Setting{
+        .name = "threads",
+        .group = SettingGroup::model,
+        .domain = IntegerDomain{0, 1024},
+        .unit = "threads",
+        .default_value = "0",
+        .commands = kRunning,
+        .text = "compute on the CPU; 0: as many as the processors that the process may use"
     },
     Setting{
         .name = "context_length",

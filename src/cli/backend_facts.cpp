@@ -4,7 +4,10 @@
 #include <mlx/device.h>
 #include <mlx/version.h>
 
+#include <string>
 #include <variant>
+
+#include "kernels/cpu/cpu_path.h"
 
 namespace mlxs {
 namespace {
@@ -40,6 +43,7 @@ BackendFacts read_backend_facts() {
       .backend = has_gpu ? gpu_backend() : "cpu",
       .device_name = info_value<std::string>(device, "device_name"),
       .device_architecture = info_value<std::string>(device, "architecture"),
+      .cpu_path = std::string(cpu_path_name(cpu_path_from_environment())),
       .device_memory_bytes = has_gpu ? static_cast<std::int64_t>(memory) : 0
   };
 }

@@ -12,9 +12,11 @@ struct BackendFacts {
   std::string backend;
   std::string device_name;  // of the device that DeviceKind::automatic picks
   std::string device_architecture;
+  std::string cpu_path;                  // which kernels the CPU runs: "avx512_vnni"
   std::int64_t device_memory_bytes = 0;  // of a GPU; 0: not known, or no GPU
 };
 
+// ERRORS: invalid_config when MLX_SERVING_CPU_PATH names no path of this processor.
 [[nodiscard]] BackendFacts read_backend_facts();
 
 }  // namespace mlxs

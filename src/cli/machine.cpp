@@ -107,6 +107,7 @@ json::object machine_json(const Machine& machine, const BackendFacts& backend) {
       {"system", machine.system},
       {"cpu", machine.cpu},
       {"cpu_features", json::value_from(machine.cpu_features)},
+      {"cpu_path", backend.cpu_path},
       {"cores", machine.num_cores},
       {"memory_bytes", machine.memory_bytes},
       {"load_average", machine.load_average},

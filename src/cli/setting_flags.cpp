@@ -139,6 +139,8 @@ EngineConfig engine_config(
   config.model = model;
   config.home = expand_home(settings.text("home"), environment);
   config.device = device_kind(settings.text("device"));
+  config.precision = settings.text("precision") == "fast" ? Precision::fast : Precision::exact;
+  config.num_threads = narrow<int>(settings.integer("threads"));
   config.context_length = narrow<int>(settings.integer("context_length"));
   config.step_tokens = narrow<int>(settings.integer("step_tokens"));
   config.kv_memory_bytes = settings.integer("kv_memory");

@@ -22,6 +22,8 @@ TEST(EngineConfigOfSettings, DefaultsAreTheStructs) {
   const EngineConfig expected;
   EXPECT_EQ(config.home, "/h/.cache/mlx-serving");
   EXPECT_EQ(config.device, expected.device);
+  EXPECT_EQ(config.precision, expected.precision);
+  EXPECT_EQ(config.num_threads, expected.num_threads);
   EXPECT_EQ(config.context_length, expected.context_length);
   EXPECT_EQ(config.max_sequences, expected.max_sequences);
   EXPECT_EQ(config.max_queue, expected.max_queue);
@@ -35,6 +37,8 @@ TEST(EngineConfigOfSettings, EveryFieldCanBeSet) {
       kServeCommand,
       {{"home", "~/m"},
        {"device", "gpu"},
+       {"precision", "fast"},
+       {"threads", "7"},
        {"context_length", "1"},
        {"max_sequences", "2"},
        {"max_queue", "3"},
@@ -46,6 +50,8 @@ TEST(EngineConfigOfSettings, EveryFieldCanBeSet) {
   EXPECT_EQ(config.model, "model");
   EXPECT_EQ(config.home, "/h/m");
   EXPECT_EQ(config.device, DeviceKind::gpu);
+  EXPECT_EQ(config.precision, Precision::fast);
+  EXPECT_EQ(config.num_threads, 7);
   EXPECT_EQ(config.context_length, 1);
   EXPECT_EQ(config.max_sequences, 2);
   EXPECT_EQ(config.max_queue, 3);

@@ -98,6 +98,17 @@ std::string model_name(const std::filesystem::path& path) {
   return clean.extension() == ".gguf" ? clean.stem().string() : clean.filename().string();
 }
 
+ModelOptions options_of_model(
+    const EngineConfig& config, mx::Device device, const LoadProgress& progress
+) {
+  return {
+      .device = device,
+      .num_threads = config.num_threads,
+      .precision = config.precision,
+      .progress = progress
+  };
+}
+
 EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progress) {
   const auto path = resolve_model(config.model, config.home);
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
@@ -126,10 +137,9 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
 
   EngineParts parts = plan_parts(config, std::move(info));
   parts.text = std::move(text);
-  parts.make_runner = [checkpoint, spec, device, progress, options = parts.scheduler] {
-    return make_runner(
-        Model::load(*checkpoint, spec, {.device = device, .progress = progress}), options
-    );
+  const ModelOptions model_options = options_of_model(config, device, progress);
+  parts.make_runner = [checkpoint, spec, model_options, options = parts.scheduler] {
+    return make_runner(Model::load(*checkpoint, spec, model_options), options);
   };
   return parts;
 }
@@ -157,8 +167,9 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
       }
   );
   parts.text = std::make_shared<const TextModel>(make_placeholder_text_model(spec.vocab_size));
-  parts.make_runner = [spec, weights, device, options = parts.scheduler] {
-    return make_runner(Model::random(spec, weights, {.device = device}), options);
+  const ModelOptions model_options = options_of_model(config, device, {});
+  parts.make_runner = [spec, weights, model_options, options = parts.scheduler] {
+    return make_runner(Model::random(spec, weights, model_options), options);
   };
   return parts;
 }

@@ -74,6 +74,7 @@ int num_usable_processors() {
 WorkerTeam::WorkerTeam(int num_threads) {
   const std::vector<int> processors = usable_processors();
   if (num_threads < 1) num_threads = num_usable_processors();
+  shares_ = std::vector<Share>(static_cast<std::size_t>(num_threads));
   for (int thread = 1; thread < num_threads; ++thread) {
     workers_.emplace_back([this, thread] { serve(thread); });
     // The first processor is left to the thread that calls run().
@@ -90,13 +91,13 @@ WorkerTeam::~WorkerTeam() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-// RETURNS: a part of the current run that nobody else has, or -1. The number of the run in the
-// ticket keeps a worker that was interrupted here from taking a part of a later run by an old
-// count.
-int WorkerTeam::claim() {
-  std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
+// RETURNS: a part of a share that nobody else has, or -1. The number of the run in the ticket keeps
+// a worker that was interrupted here from taking a part of a later run by an old count.
+int WorkerTeam::claim_of(std::size_t share) {
+  std::atomic<std::uint64_t>& shared = shares_[share].ticket;
+  std::uint64_t ticket = shared.load(std::memory_order_acquire);
   while ((ticket & kPartMask) < (ticket >> kPartBits & kPartMask)) {
-    if (ticket_.compare_exchange_weak(
+    if (shared.compare_exchange_weak(
             ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire
         )) {
       return static_cast<int>(ticket & kPartMask);
@@ -106,10 +107,15 @@ int WorkerTeam::claim() {
 }
 
 void WorkerTeam::take_parts(int thread) {
-  for (int part = claim(); part >= 0; part = claim()) {
-    call_(body_, part, thread);
-    num_done_.fetch_add(1, std::memory_order_release);
+  int num_taken = 0;
+  for (std::size_t offset = 0; offset < shares_.size(); ++offset) {
+    const std::size_t share = (static_cast<std::size_t>(thread) + offset) % shares_.size();
+    for (int part = claim_of(share); part >= 0; part = claim_of(share)) {
+      call_(body_, part, thread);
+      ++num_taken;
+    }
   }
+  if (num_taken > 0) num_done_.fetch_add(num_taken, std::memory_order_release);
 }
 
 void WorkerTeam::serve(int thread) {
@@ -130,9 +136,12 @@ void WorkerTeam::run_parts(int num_parts, const void* body, Call call) {
   call_ = call;
   num_done_.store(0, std::memory_order_relaxed);
   const std::uint64_t run = num_runs_.load(std::memory_order_relaxed) + std::uint64_t{1};
-  ticket_.store(
-      run << 32 | static_cast<std::uint64_t>(num_parts) << kPartBits, std::memory_order_release
-  );
+  const auto parts = static_cast<std::uint64_t>(num_parts);
+  for (std::size_t share = 0; share < shares_.size(); ++share) {
+    const std::uint64_t first = parts * share / shares_.size();
+    const std::uint64_t end = parts * (share + 1) / shares_.size();
+    shares_[share].ticket.store(run << 32 | end << kPartBits | first, std::memory_order_release);
+  }
   num_runs_.fetch_add(1, std::memory_order_release);
   num_runs_.notify_all();
   take_parts(0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <thread>
 #include <type_traits>
@@ -10,6 +11,9 @@
 
 namespace mlxs {
 
+// Each thread starts with its own share of consecutive parts, so that what it reads is one stream
+// of memory, and then takes what others have not begun.
+//
 // Thread safety: run() from one thread at a time.
 // Invariants: whoever has claimed a part may read body_, as run() does not return before that part
 // is done. A worker that wakes late finds no part left and touches nothing else, so run() never
@@ -24,9 +28,8 @@ class WorkerTeam {
   WorkerTeam& operator=(const WorkerTeam&) = delete;
 
   // Calls body(0) .. body(num_parts - 1), or body(part, thread) with thread < num_threads(), each
-  // once, spread over the team as its threads become free, and waits for them: a barrier. It
-  // allocates nothing. REQUIRES: num_parts < 65536; `body` may be called from several threads at
-  // once and does not throw.
+  // once, spread over the team, and waits for them: a barrier. It allocates nothing. REQUIRES:
+  // num_parts < 65536; `body` may be called from several threads at once and does not throw.
   template <typename Body>
   void run(int num_parts, const Body& body) {
     run_parts(num_parts, &body, [](const void* opaque, int part, int thread) {
@@ -48,13 +51,17 @@ class WorkerTeam {
   void run_parts(int num_parts, const void* body, Call call);
   void serve(int thread);
   void take_parts(int thread);
-  int claim();
+  int claim_of(std::size_t share);
 
   const void* body_ = nullptr;
   Call call_ = nullptr;
-  // Apart from each other, as the threads write them at different times.
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};  // run << 32 | number of parts << 16 | next
-  alignas(64) std::atomic<int> num_done_{0};          // parts of this run
+  // The parts of a thread that nobody has claimed: run << 32 | end << 16 | next. Each in a cache
+  // line of its own, as the threads write them at different times.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> ticket{0};
+  };
+  std::vector<Share> shares_;
+  alignas(64) std::atomic<int> num_done_{0};  // parts of this run
   alignas(64) std::atomic<std::uint32_t> num_runs_{0};
   std::atomic<bool> is_stopping_{false};
   std::vector<std::thread> workers_;

@@ -64,7 +64,7 @@ std::int64_t matrix_bytes(const ModelSpec& spec, const RandomWeights& weights) {
   }
   const auto dense_size = static_cast<std::int64_t>(mx::size_of(weights.dense));
   if (!weights.quantization) return num_values * dense_size;
-  const auto scale_size = static_cast<std::int64_t>(mx::size_of(weights.activations));
+  const auto scale_size = static_cast<std::int64_t>(mx::size_of(weights.dense));
   return num_values * weights.quantization->bits / 8 +
          2 * scale_size * num_values / weights.quantization->group_size;
 }
@@ -103,8 +103,8 @@ Linear RandomSource::quantized(const mx::Shape& shape, const Quantization& layou
   const float scale = kSpread * std::sqrt(12.0F) / num_levels;
   return {
       .weight = mx::random::bits({shape[0], num_words}, 4, next_key()),
-      .scales = mx::full(groups, scale, weights_.activations),
-      .biases = mx::full(groups, -scale * num_levels / 2.0F, weights_.activations),
+      .scales = mx::full(groups, scale, weights_.dense),
+      .biases = mx::full(groups, -scale * (num_levels - 1.0F) / 2.0F, weights_.dense),
       .bits = layout.bits,
       .group_size = layout.group_size
   };

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "model/checkpoint/file_error.h"
@@ -154,6 +155,10 @@ mx::array TensorLoader::norm_weight(
   return result;
 }
 
+mx::array TensorLoader::scale_values(mx::array stored) const {
+  return activations_ == mx::float32 ? stored : converted(std::move(stored), activations_);
+}
+
 Linear TensorLoader::dense_matrix(const TensorInfo& weight, const MatrixRequest& request) {
   (void)checked_tensor(weight.name, std::array{request.total_rows, request.num_columns});
   return Linear{.weight = float_rows(weight, request.first_row, request.num_rows)};
@@ -171,8 +176,8 @@ Linear TensorLoader::affine_matrix(const MatrixRequest& request, const Quantizat
   read_rows(weight, request.first_row, request.num_rows, words.bytes);
   return Linear{
       .weight = words.array,
-      .scales = converted(float_rows(scales, request.first_row, request.num_rows), activations_),
-      .biases = converted(float_rows(biases, request.first_row, request.num_rows), activations_),
+      .scales = scale_values(float_rows(scales, request.first_row, request.num_rows)),
+      .biases = scale_values(float_rows(biases, request.first_row, request.num_rows)),
       .bits = layout.bits,
       .group_size = layout.group_size
   };
@@ -210,8 +215,8 @@ Linear TensorLoader::block_matrix(const TensorInfo& weight, const MatrixRequest&
   }
   return Linear{
       .weight = words.array,
-      .scales = converted(scales.array, activations_),
-      .biases = converted(biases.array, activations_),
+      .scales = scale_values(scales.array),
+      .biases = scale_values(biases.array),
       .bits = layout.bits,
       .group_size = layout.group_size
   };

@@ -28,8 +28,9 @@ class TensorLoader final : public WeightSource {
       : checkpoint_(checkpoint), activations_(activations), progress_(progress) {}
 
   // RETURNS: dense weights in their stored type; quantized ones with scales and biases in the type
-  // of the activations, as MLX would convert them at each call otherwise; the bias in the type of
-  // the activations. An undeclared bias in the checkpoint is refused: ignoring it would give a
+  // of the activations, as MLX would convert them at each call otherwise, or in their stored type
+  // where activations are float32 and the CPU's kernels take any; the bias in the type of the
+  // activations. An undeclared bias in the checkpoint is refused: ignoring it would give a
   // silently different model.
   [[nodiscard]] Linear matrix(const MatrixRequest& request) override;
 
@@ -51,6 +52,7 @@ class TensorLoader final : public WeightSource {
       std::int64_t num_rows,
       std::span<std::byte> out
   );
+  [[nodiscard]] mx::array scale_values(mx::array stored) const;
   mx::array float_rows(const TensorInfo& tensor, std::int64_t first_row, std::int64_t num_rows);
   Linear dense_matrix(const TensorInfo& weight, const MatrixRequest& request);
   Linear affine_matrix(const MatrixRequest& request, const Quantization& layout);

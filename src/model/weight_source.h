@@ -29,7 +29,8 @@ class WeightSource {
   WeightSource(const WeightSource&) = delete;
   WeightSource& operator=(const WeightSource&) = delete;
 
-  // RETURNS: evaluated arrays; scales, biases and the bias in the type that the model computes in.
+  // RETURNS: evaluated arrays; the bias in the type that the model computes in, scales and biases
+  // too on a GPU.
   [[nodiscard]] virtual Linear matrix(const MatrixRequest& request) = 0;
 
   // RETURNS: `name`.weight [num_values] + `addend` in the type that the model computes in.

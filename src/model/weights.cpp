@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "kernels/linear/linear_cpu.h"
 #include "model/tensor_loader.h"
 
 namespace mlxs {
@@ -13,10 +14,8 @@ namespace {
 
 class WeightReader {
  public:
-  WeightReader(
-      WeightSource& source, const ModelSpec& spec, const std::shared_ptr<WorkerTeam>& cpu_team
-  )
-      : source_(source), spec_(spec), cpu_team_(cpu_team) {}
+  WeightReader(WeightSource& source, const ModelSpec& spec, const std::shared_ptr<CpuContext>& cpu)
+      : source_(source), spec_(spec), cpu_(cpu) {}
 
   ModelWeights read() {
     ModelWeights weights{
@@ -40,8 +39,7 @@ class WeightReader {
 
   Linear matrix(const MatrixRequest& request) {
     Linear result = source_.matrix(request);
-    result.cpu_team = cpu_team_;
-    return result;
+    return cpu_ ? packed_on(cpu_, std::move(result)) : result;
   }
 
   Linear whole(
@@ -139,7 +137,7 @@ class WeightReader {
 
   WeightSource& source_;
   const ModelSpec& spec_;
-  const std::shared_ptr<WorkerTeam>& cpu_team_;
+  const std::shared_ptr<CpuContext>& cpu_;
 };
 
 std::int64_t array_bytes(const std::optional<mx::array>& x) {
@@ -147,6 +145,7 @@ std::int64_t array_bytes(const std::optional<mx::array>& x) {
 }
 
 std::int64_t linear_bytes(const Linear& layer) {
+  if (layer.packed) return layer.packed->num_bytes();
   return array_bytes(layer.weight) + array_bytes(layer.scales) + array_bytes(layer.biases) +
          array_bytes(layer.bias);
 }
@@ -164,9 +163,9 @@ std::int64_t layer_bytes(const DecoderLayer& layer) {
 }  // namespace
 
 ModelWeights read_weights(
-    WeightSource& source, const ModelSpec& spec, const std::shared_ptr<WorkerTeam>& cpu_team
+    WeightSource& source, const ModelSpec& spec, const std::shared_ptr<CpuContext>& cpu
 ) {
-  ModelWeights weights = WeightReader(source, spec, cpu_team).read();
+  ModelWeights weights = WeightReader(source, spec, cpu).read();
   mx::clear_cache();  // of what conversions left behind
   return weights;
 }
@@ -175,7 +174,7 @@ ModelWeights load_weights(
     const Checkpoint& checkpoint, const ModelSpec& spec, const WeightOptions& options
 ) {
   TensorLoader loader(checkpoint, options.activations, options.progress);
-  ModelWeights weights = read_weights(loader, spec, options.cpu_team);
+  ModelWeights weights = read_weights(loader, spec, options.cpu);
   if (options.progress) {
     // Tensors that the model does not use are not read, but the bar must reach its end.
     const auto total = static_cast<std::int64_t>(checkpoint.total_tensor_bytes());

@@ -53,7 +53,8 @@ struct CliHarness {
                   .mlx_version = "9.9.9",
                   .backend = "cpu",
                   .device_name = "fake",
-                  .device_architecture = "none"
+                  .device_architecture = "none",
+                  .cpu_path = "baseline"
               };
             }
     };

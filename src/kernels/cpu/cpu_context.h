@@ -1,18 +1,12 @@
 // What the CPU's kernels of one model share: threads, the path, the precision and a step's memory.
 #pragma once
 
-#include <cstdint>
-
 #include "kernels/cpu/cpu_path.h"
 #include "kernels/cpu/scratch_arena.h"
 #include "kernels/worker_team.h"
+#include "mlx_serving/config.h"
 
 namespace mlxs {
-
-enum class Precision : std::uint8_t {
-  exact,  // activations as 16-bit integers in groups of 32, or as floats
-  fast    // activations as 8-bit integers in groups of 32, where a weight is quantized
-};
 
 struct CpuOptions {
   int num_threads = 0;  // 0: as many as this process may use

@@ -6,11 +6,9 @@
 
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/cpu/scratch_arena.h"
+#include "kernels/linear/input_group.h"
 
 namespace mlxs {
-
-// Activations are quantized in groups of so many columns.
-inline constexpr int kInputGroup = 32;
 
 // What a product reads. A set of them says what an input has.
 enum class InputForm : std::uint8_t { float32 = 1, int8 = 2, int16 = 4 };
@@ -24,22 +22,13 @@ using InputForms = std::uint8_t;
   return (forms & static_cast<unsigned>(form)) != 0;
 }
 
-// x[t, k] = scales[t, k / 32] * codes[t, k]. A group with an infinity or a NaN has such a scale.
-template <typename Code>
-struct QuantizedRows {
-  Code* codes = nullptr;    // [num_rows, num_columns]; int16: each four columns as 0, 2, 1, 3
-  float* scales = nullptr;  // [num_rows, num_columns / 32]
-  float* sums = nullptr;    // [num_rows, num_columns / 32]: scale * sum of the group's codes
-  std::int32_t* code_sums = nullptr;  // [num_rows, num_columns / 32]
-};
-
 struct LinearInput {
   int num_rows = 0;
   int num_columns = 0;  // a multiple of kInputGroup where a form is quantized
   InputForms forms = 0;
-  const float* x = nullptr;  // [num_rows, num_columns]; read by the form float32
-  QuantizedRows<std::int8_t> int8 = {};
-  QuantizedRows<std::int16_t> int16 = {};
+  const float* x = nullptr;       // [num_rows, num_columns]; read by the form float32
+  InputGroup8* int8 = nullptr;    // [num_rows, num_columns / 32]
+  InputGroup16* int16 = nullptr;  // [num_rows, num_columns / 32]
 };
 
 // RETURNS: an input whose quantized forms have room in the arena, not filled.

@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/cpu/cpu_context.h"
 #include "kernels/linear/linear_cpu.h"
 #include "kernels/testing/arrays.h"
-#include "kernels/worker_team.h"
 
 namespace mlxs {
 namespace {
@@ -54,17 +54,23 @@ Linear dense(const mx::array& weight, std::optional<mx::array> bias = {}) {
   return Linear{.weight = weight, .bias = std::move(bias)};
 }
 
+Linear evaluated(Linear layer) {
+  layer.weight.eval();
+  if (layer.scales) mx::eval(*layer.scales, *layer.biases);
+  return layer;
+}
+
 // With one thread, with several, and by MLX.
 class LinearBy : public ::testing::TestWithParam<int> {
  protected:
   [[nodiscard]] Linear on_team(Linear layer) const {
-    layer.cpu_team = team_;
-    return layer;
+    return cpu_ ? packed_on(cpu_, evaluated(std::move(layer))) : layer;
   }
 
  private:
-  std::shared_ptr<WorkerTeam> team_ = GetParam() > 0 ? std::make_shared<WorkerTeam>(GetParam())
-                                                     : nullptr;
+  std::shared_ptr<CpuContext> cpu_ =
+      GetParam() > 0 ? std::make_shared<CpuContext>(CpuOptions{.num_threads = GetParam()})
+                     : nullptr;
 };
 
 TEST_P(LinearBy, DenseMatchesLoop) {
@@ -86,19 +92,22 @@ TEST_P(LinearBy, DenseMatchesLoop) {
 TEST_P(LinearBy, QuantizedMatchesLoopOverDequantizedWeights) {
   for (const int bits : {2, 3, 4, 6, 8}) {
     for (const int group_size : {32, 64, 128}) {
-      Linear layer = on_team(quantized(random_array({41, 256}, 4), bits, group_size));
-      const mx::array expanded =
-          mx::dequantize(layer.weight, *layer.scales, layer.biases, group_size, bits);
+      const Linear plain = quantized(random_array({41, 256}, 4), bits, group_size);
+      const mx::array expanded = dense_weight(plain);
+      Linear biased = plain;
+      biased.bias = random_array({41}, 6);
+      const Linear layer = on_team(plain);
+      const Linear biased_layer = on_team(biased);
       for (const int num_rows : {1, 3, 8}) {
         SCOPED_TRACE(
             ::testing::Message() << bits << " bits, groups of " << group_size << ", rows "
                                  << num_rows
         );
         const mx::array x = random_array({num_rows, 256}, 5);
-        layer.bias.reset();
         expect_close(host_values(linear(x, layer)), loop_product(x, expanded, {}), 2e-5F);
-        layer.bias = random_array({41}, 6);
-        expect_close(host_values(linear(x, layer)), loop_product(x, expanded, layer.bias), 2e-5F);
+        expect_close(
+            host_values(linear(x, biased_layer)), loop_product(x, expanded, biased.bias), 2e-5F
+        );
       }
     }
   }
@@ -124,35 +133,50 @@ TEST_P(LinearBy, TakesActivationsThatAreNotRowMajor) {
 INSTANTIATE_TEST_SUITE_P(Threads, LinearBy, ::testing::Values(0, 1, 3));
 
 TEST(LinearCpu, ARowsResultDoesNotDependOnItsBatchOrOnThreads) {
-  Linear layer = quantized(random_array({130, 576}, 1), 4, 32);
+  const Linear plain = evaluated(quantized(random_array({130, 576}, 1), 4, 32));
   const mx::array x = random_array({9, 576}, 2);
-  layer.cpu_team = std::make_shared<WorkerTeam>(1);
-  const std::vector<float> together = host_values(linear_cpu(x, layer));
-  layer.cpu_team = std::make_shared<WorkerTeam>(3);
+  const Linear one = packed_on(std::make_shared<CpuContext>(CpuOptions{.num_threads = 1}), plain);
+  const Linear three = packed_on(std::make_shared<CpuContext>(CpuOptions{.num_threads = 3}), plain);
+  const std::vector<float> together = host_values(linear_cpu(x, one));
   for (int row = 0; row < 9; ++row) {
     const std::vector<float> alone =
-        host_values(linear_cpu(mx::slice(x, {row, 0}, {row + 1, 576}), layer));
+        host_values(linear_cpu(mx::slice(x, {row, 0}, {row + 1, 576}), three));
     for (std::size_t i = 0; i < alone.size(); ++i) {
       ASSERT_EQ(alone[i], together[static_cast<std::size_t>(row) * alone.size() + i]);
     }
   }
 }
 
+TEST(LinearCpu, TheReferenceReadsAPackedWeight) {
+  const auto cpu = std::make_shared<CpuContext>(CpuOptions{.num_threads = 1});
+  Linear plain = evaluated(quantized(random_array({21, 128}, 1), 4, 64));
+  plain.bias = random_array({21}, 3);
+  const mx::array x = random_array({4, 128}, 2);
+  const Linear layer = packed_on(cpu, plain);
+  expect_close(dense_weight(layer), dense_weight(plain), 1e-6F);
+  expect_close(linear_reference(x, layer), linear_reference(x, plain), 1e-5F);
+}
+
 TEST(LinearCpu, ExpandsEveryHalfExactly) {
   std::vector<std::uint16_t> bits(65536);
   for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<std::uint16_t>(i);
-  for (const mx::Dtype dtype : {mx::float16, mx::bfloat16}) {
-    const mx::array halves =
-        mx::view(mx::array(bits.data(), mx::Shape{65536, 1}, mx::uint16), dtype);
-    Linear layer = dense(mx::contiguous(halves));
-    layer.cpu_team = std::make_shared<WorkerTeam>(1);
-    const std::vector<float> products = host_values(linear_cpu(mx::ones({1, 1}), layer));
-    const std::vector<float> expected = host_values(halves);
-    for (std::size_t i = 0; i < products.size(); ++i) {
-      if (std::isnan(expected[i])) {
-        ASSERT_TRUE(std::isnan(products[i])) << i;
-      } else {
-        ASSERT_EQ(products[i], expected[i]) << i;
+  for (const CpuPath path : available_cpu_paths()) {
+    for (const mx::Dtype dtype : {mx::float16, mx::bfloat16}) {
+      SCOPED_TRACE(cpu_path_name(path));
+      const mx::array halves =
+          mx::view(mx::array(bits.data(), mx::Shape{65536, 1}, mx::uint16), dtype);
+      const Linear layer = packed_on(
+          std::make_shared<CpuContext>(CpuOptions{.num_threads = 1, .path = path}),
+          evaluated(dense(mx::contiguous(halves)))
+      );
+      const std::vector<float> products = host_values(linear_cpu(mx::ones({1, 1}), layer));
+      const std::vector<float> expected = host_values(halves);
+      for (std::size_t i = 0; i < products.size(); ++i) {
+        if (std::isnan(expected[i])) {
+          ASSERT_TRUE(std::isnan(products[i])) << i;
+        } else {
+          ASSERT_EQ(products[i], expected[i]) << i;
+        }
       }
     }
   }

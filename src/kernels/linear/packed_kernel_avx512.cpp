@@ -1,0 +1,4 @@
+// packed_linear() for x86-64 with AVX-512 without VNNI; the build gives this file the flags.
+#define MLXS_HAS_VNNI 0
+#define MLXS_PACKED_KERNELS packed_kernels_avx512
+#include "kernels/linear/packed_kernel_avx512.inc"
