@@ -17,7 +17,7 @@ constexpr SettingCommand kAll = kRunning | kInfoCommand;
 constexpr SettingCommand kTalking = kGenerateCommand | kChatCommand;
 
 constexpr std::array<std::string_view, 3> kDevices = {"auto", "cpu", "gpu"};
-constexpr std::array<std::string_view, 2> kPrecisions = {"exact", "fast"};
+constexpr std::array<std::string_view, 3> kPrecisions = {"exact", "balanced", "fast"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
     "trace", "debug", "info", "warning", "error", "off"
 };
@@ -53,8 +53,8 @@ constexpr std::array kTable = {
         .unit = "",
         .default_value = "exact",
         .commands = kRunning,
-        .text = "on the CPU, activations that meet quantized weights; exact: floats; fast: 8-bit "
-                "integers in groups of 32"
+        .text = "on the CPU, activations that meet quantized weights; exact: floats; "
+                "balanced: 16-bit integers in groups of 32; fast: 8-bit ones"
     },
     Setting{
         .name = "threads",
