@@ -23,8 +23,9 @@ enum class Preemption {
 // On the CPU: how activations meet a quantized weight. Other back ends and dense weights compute in
 // floats.
 enum class Precision {
-  exact,  // as 16-bit integers in groups of 32, near float32
-  fast    // as 8-bit integers in groups of 32
+  exact,     // as floats
+  balanced,  // as 16-bit integers in groups of 32
+  fast       // as 8-bit integers in groups of 32
 };
 
 struct EngineConfig {

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 5> kKvDtypes = {
 };
 constexpr std::array<std::string_view, 2> kOnOff = {"on", "off"};
 constexpr std::array<std::string_view, 2> kPreemptions = {"recompute", "swap"};
-constexpr std::array<std::string_view, 2> kPrecisions = {"exact", "fast"};
+constexpr std::array<std::string_view, 3> kPrecisions = {"exact", "balanced", "fast"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
     "trace", "debug", "info", "warning", "error", "off"
 };
@@ -58,8 +58,8 @@ constexpr std::array kTable = {
         .unit = "",
         .default_value = "exact",
         .commands = kRunning,
-        .text = "on the CPU, activations that meet quantized weights; exact: floats; fast: 8-bit "
-                "integers in groups of 32"
+        .text = "on the CPU, activations that meet quantized weights; exact: floats; "
+                "balanced: 16-bit integers in groups of 32; fast: 8-bit ones"
     },
     Setting{
         .name = "threads",

@@ -132,6 +132,11 @@ void read_serving_settings(const Settings& settings, EngineConfig& config) {
     config.key_weights = read_key_weights(*path);
 }
 
+Precision precision_of(const std::string& name) {
+  if (name == "fast") return Precision::fast;
+  return name == "balanced" ? Precision::balanced : Precision::exact;
+}
+
 }  // namespace
 
 SettingFlags::SettingFlags(CLI::App& app, SettingCommand command) : command_(command) {
@@ -163,7 +168,7 @@ EngineConfig engine_config(
   config.model = model;
   config.home = expand_home(settings.text("home"), environment);
   config.device = device_kind(settings.text("device"));
-  config.precision = settings.text("precision") == "fast" ? Precision::fast : Precision::exact;
+  config.precision = precision_of(settings.text("precision"));
   config.num_threads = narrow<int>(settings.integer("threads"));
   config.context_length = narrow<int>(settings.integer("context_length"));
   config.step_tokens = narrow<int>(settings.integer("step_tokens"));

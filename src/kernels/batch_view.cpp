@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -112,12 +113,17 @@ BatchView make_batch_view(std::vector<SequenceView> sequences, const PoolShape& 
     const std::uint8_t is_long = sequence.use_long_rope ? 1 : 0;
     long_rows.insert(long_rows.end(), static_cast<std::size_t>(sequence.num_rows), is_long);
   }
+  auto host = std::make_shared<HostBatch>();
   std::vector<mx::array> slots;
-  for (std::size_t group = 0; group < shape.groups.size(); ++group)
-    slots.push_back(int32_array(group_slots(sequences, shape.page_size, group)));
-  const mx::Shape rows{static_cast<int>(long_rows.size())};
+  for (std::size_t group = 0; group < shape.groups.size(); ++group) {
+    host->slots.push_back(group_slots(sequences, shape.page_size, group));
+    slots.push_back(int32_array(host->slots.back()));
+  }
+  host->sequences = std::move(sequences);
+  host->num_rows = static_cast<int>(long_rows.size());
+  const mx::Shape rows{host->num_rows};
   return BatchView{
-      .sequences = std::move(sequences),
+      .host = std::move(host),
       .slots = std::move(slots),
       .long_rope_rows = mx::array(long_rows.data(), rows, mx::bool_)
   };
@@ -125,7 +131,7 @@ BatchView make_batch_view(std::vector<SequenceView> sequences, const PoolShape& 
 
 mx::array batch_positions(const BatchView& batch) {
   std::vector<std::int32_t> positions;
-  for (const SequenceView& sequence : batch.sequences) {
+  for (const SequenceView& sequence : batch.sequences()) {
     for (int row = 0; row < sequence.num_rows; ++row)
       positions.push_back(sequence.context_length + row);
   }

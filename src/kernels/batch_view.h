@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels/kv_pages.h"
@@ -21,12 +22,22 @@ struct SequenceView {
   bool use_long_rope = false;  // longrope: the frequencies of sequences beyond the original context
 };
 
+// The same batch for kernels that run on the host. Shared by a step's primitives, which MLX may run
+// after the BatchView is gone.
+struct HostBatch {
+  std::vector<SequenceView> sequences;           // in the order of their rows, without gaps
+  std::vector<std::vector<std::int32_t>> slots;  // [group][T]
+  int num_rows = 0;                              // T
+};
+
 // One flat ragged batch of T rows. Built by make_batch_view().
 struct BatchView {
-  std::vector<SequenceView> sequences;  // in the order of their rows, without gaps
+  std::shared_ptr<const HostBatch> host;
   // [group]: [T] int32, page * S + offset, where each row's key and value are stored
   std::vector<mx::array> slots;
   mx::array long_rope_rows;  // [T] bool: use_long_rope of each row's sequence
+
+  [[nodiscard]] const std::vector<SequenceView>& sequences() const { return host->sequences; }
 };
 
 // Computes the slots from the page tables.

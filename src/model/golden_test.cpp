@@ -92,7 +92,7 @@ std::vector<float> read_logits(const GoldenRun& run, int vocab_size) {
   return values;
 }
 
-Model load_golden(const Case& golden) {
+Model load_golden(const Case& golden, LayerPath layers = LayerPath::fused) {
   const Checkpoint checkpoint = Checkpoint::open(golden_folder() / golden.model);
   const auto has_tensor = [&checkpoint](std::string_view name) {
     return checkpoint.find(name) != nullptr;
@@ -100,7 +100,7 @@ Model load_golden(const Case& golden) {
   ModelSpec spec = make_model_spec(checkpoint.config(), checkpoint.path(), has_tensor);
   EXPECT_EQ(spec.family, golden.family);
   EXPECT_EQ(spec.vocab_size, golden.vocab_size);
-  return Model::load(checkpoint, std::move(spec), {});
+  return Model::load(checkpoint, std::move(spec), {.layers = layers});
 }
 
 KvPages make_pages(const Model& model) {
@@ -160,8 +160,8 @@ std::vector<std::int32_t> pages_of(int sequence) {
   return pages;
 }
 
-void expect_equal_in_chunks(const Case& golden, int chunk) {
-  const Model model = load_golden(golden);
+void expect_equal_in_chunks(const Case& golden, int chunk, LayerPath layers = LayerPath::fused) {
+  const Model model = load_golden(golden, layers);
   for (const GoldenRun& run : golden.runs) {
     const int num_tokens = static_cast<int>(run.tokens.size());
     ASSERT_LE(num_tokens, 8 * kPageSize);
@@ -183,6 +183,10 @@ class ForEachModel : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ForEachModel, PrefillGivesTheReferencesLogits) {
   expect_equal_in_chunks(GetParam(), 1 << 20);
+}
+
+TEST_P(ForEachModel, PlainOperationsGiveTheReferencesLogits) {
+  expect_equal_in_chunks(GetParam(), 5, LayerPath::plain);
 }
 
 TEST_P(ForEachModel, DecodeTokenByTokenGivesTheReferencesLogits) {
@@ -219,6 +223,29 @@ TEST_P(ForEachModel, RaggedBatchGivesTheReferencesLogits) {
   const std::vector<float> decoded = host_values(run_step(model, {other, last}, pages));
   expect_part(decoded, 0, other, golden);
   expect_part(decoded, 1, last, golden);
+}
+
+// How a prompt is cut and what else is in the batch changes no bit of a row's logits: prefix
+// caches, chunks and preemption rely on it.
+TEST_P(ForEachModel, ARowHasTheSameBitsInEveryBatch) {
+  const Case& golden = GetParam();
+  const Model model = load_golden(golden);
+  const GoldenRun& run = golden.runs.front();
+  const int length = static_cast<int>(run.tokens.size());
+  KvPages whole_pages = make_pages(model);
+  const Part whole{.run = &run, .begin = 0, .end = length, .pages = pages_of(0)};
+  const std::vector<float> expected = host_values(run_step(model, {whole}, whole_pages));
+  KvPages pages = make_pages(model);
+  std::vector<float> actual;
+  for (int begin = 0; begin < length; ++begin) {
+    const Part other{.run = &run, .begin = begin / 2, .end = begin / 2 + 1, .pages = pages_of(1)};
+    const Part row{.run = &run, .begin = begin, .end = begin + 1, .pages = pages_of(0)};
+    const auto logits = host_values(run_step(model, {other, row}, pages));
+    actual.insert(
+        actual.end(), logits.begin() + golden.vocab_size, logits.begin() + 2 * golden.vocab_size
+    );
+  }
+  EXPECT_EQ(actual, expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(

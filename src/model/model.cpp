@@ -16,8 +16,9 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_context.h"
+#include "kernels/decoder_layer/decoder_layer_cpu.h"
+#include "kernels/decoder_layer/output_head.h"
 #include "kernels/embedding/embedding.h"
-#include "kernels/rms_norm/rms_norm.h"
 #include "mlx_serving/error.h"
 #include "model/tensor_loader.h"
 
@@ -102,22 +103,26 @@ Model Model::load(const Checkpoint& checkpoint, ModelSpec spec, const ModelOptio
       spec,
       {.activations = dtype, .cpu = make_cpu_context(options), .progress = options.progress}
   );
-  return {std::move(spec), std::move(weights), options.device, dtype};
+  return {std::move(spec), std::move(weights), options, dtype};
 }
 
 Model Model::random(ModelSpec spec, const RandomWeights& weights, const ModelOptions& options) {
   const mx::StreamContext on_device(options.device);
   RandomSource source(weights);
   ModelWeights drawn = read_weights(source, spec, make_cpu_context(options));
-  return {std::move(spec), std::move(drawn), options.device, weights.activations};
+  return {std::move(spec), std::move(drawn), options, weights.activations};
 }
 
-Model::Model(ModelSpec spec, ModelWeights weights, mx::Device device, mx::Dtype dtype)
+Model::Model(ModelSpec spec, ModelWeights weights, const ModelOptions& options, mx::Dtype dtype)
     : spec_(std::move(spec)),
       weights_(std::move(weights)),
-      device_(device),
+      device_(options.device),
       dtype_(dtype),
-      weight_bytes_(mlxs::weight_bytes(weights_)) {}
+      layers_(options.layers),
+      weight_bytes_(mlxs::weight_bytes(weights_)) {
+  if (layers_ == LayerPath::plain || dtype_ != mx::float32) return;
+  for (DecoderLayer& layer : weights_.layers) layer.cpu = make_cpu_layer(layer);
+}
 
 mx::array Model::forward(
     const mx::array& tokens, const mx::array& positions, const BatchView& batch, KvPages& pages
@@ -146,13 +151,14 @@ mx::array Model::forward(
 
 mx::array Model::logits(const mx::array& hidden_rows) const {
   const mx::StreamContext on_device(device_);
-  const mx::array normed = rms_norm(hidden_rows, weights_.final_norm, spec_.norm_eps);
-  const mx::array scores = mx::astype(
-      linear(normed, weights_.output ? *weights_.output : weights_.embedding), mx::float32
-  );
-  if (spec_.logit_soft_cap <= 0.0F) return scores;
-  const mx::array cap(spec_.logit_soft_cap);
-  return cap * mx::tanh(scores / cap);
+  const OutputHead head{
+      .norm = weights_.final_norm,
+      .output = weights_.output ? *weights_.output : weights_.embedding,
+      .norm_eps = spec_.norm_eps,
+      .soft_cap = spec_.logit_soft_cap
+  };
+  return layers_ == LayerPath::plain ? output_head_reference(hidden_rows, head)
+                                     : output_head(hidden_rows, head);
 }
 
 KvPages Model::make_kv_pages(const KvPoolOptions& options) const {

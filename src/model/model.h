@@ -19,11 +19,17 @@
 
 namespace mlxs {
 
+enum class LayerPath : std::uint8_t {
+  fused,  // a primitive a layer, where there is one
+  plain   // the references, one operation after another
+};
+
 struct ModelOptions {
   mx::Device device = mx::Device::cpu;
   int num_threads = 0;  // of the CPU's kernels; 0: as many processors as this process may use
   Precision precision = Precision::exact;  // of the CPU's products
   LoadProgress progress = {};
+  LayerPath layers = LayerPath::fused;
 };
 
 struct KvPoolOptions {
@@ -81,12 +87,13 @@ class Model {
   [[nodiscard]] std::vector<LayerGroup> layer_groups(std::optional<KvType> type = {}) const;
 
  private:
-  Model(ModelSpec spec, ModelWeights weights, mx::Device device, mx::Dtype dtype);
+  Model(ModelSpec spec, ModelWeights weights, const ModelOptions& options, mx::Dtype dtype);
 
   ModelSpec spec_;
   ModelWeights weights_;
   mx::Device device_;
   mx::Dtype dtype_;
+  LayerPath layers_;
   std::int64_t weight_bytes_ = 0;
 };
 

@@ -1,8 +1,9 @@
-// The reference composition.
+// Dispatch, and the reference composition.
 #include "kernels/decoder_layer/decoder_layer.h"
 
 #include <mlx/ops.h>
 
+#include "kernels/decoder_layer/decoder_layer_cpu.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/store_kv/store_kv.h"
 #include "kernels/swiglu/swiglu.h"
@@ -52,6 +53,17 @@ mx::array mlp_block(const mx::array& x, const DecoderLayer& layer) {
 }  // namespace
 
 mx::array decoder_layer(
+    const mx::array& x,
+    const DecoderLayer& layer,
+    const BatchView& batch,
+    const RopeTables* rope,
+    KvLayer& pool
+) {
+  if (layer.cpu) return decoder_layer_cpu(x, layer.cpu, batch, rope, pool);
+  return decoder_layer_reference(x, layer, batch, rope, pool);
+}
+
+mx::array decoder_layer_reference(
     const mx::array& x,
     const DecoderLayer& layer,
     const BatchView& batch,

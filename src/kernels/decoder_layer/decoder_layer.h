@@ -2,6 +2,7 @@
 // reference that every fused version is held against; families differ in data only.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "kernels/batch_view.h"
@@ -30,17 +31,30 @@ struct MlpWeights {
   std::optional<mx::array> post_norm = {};  // [E]
 };
 
+struct CpuLayer;
+
 struct DecoderLayer {
   AttentionSpec attention_spec;
   MlpSpec mlp_spec;
   float norm_eps = 0.0F;
   AttentionWeights attention;
   MlpWeights mlp;
+  // The layer as one primitive on the CPU (make_cpu_layer()); nullptr: the plain composition runs.
+  std::shared_ptr<const CpuLayer> cpu = {};
 };
 
 // x [T, E] -> [T, E]; the batch's keys and values are stored in `pool`, whose arrays are replaced
 // by their successors. `rope` is the tables of the layer's RopeSpec, nullptr where it has none.
 [[nodiscard]] mx::array decoder_layer(
+    const mx::array& x,
+    const DecoderLayer& layer,
+    const BatchView& batch,
+    const RopeTables* rope,
+    KvLayer& pool
+);
+
+// The reference: the plain composition; same contract.
+[[nodiscard]] mx::array decoder_layer_reference(
     const mx::array& x,
     const DecoderLayer& layer,
     const BatchView& batch,

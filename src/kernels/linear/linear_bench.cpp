@@ -55,6 +55,8 @@ const Format kFormats[] = {
     {"bf16", {.type = ScaleType::bfloat16}},
 };
 
+constexpr const char* kPrecisionNames[] = {"exact", "balanced", "fast"};
+
 struct Options {
   int num_threads = 0;
   int num_rounds = 5;
@@ -176,14 +178,14 @@ template <typename Visit>
 void for_each_case(const Options& options, const Visit& visit) {
   for (const Shape& shape : kShapes) {
     for (const Format& format : kFormats) {
-      for (const Precision precision : {Precision::fast, Precision::exact}) {
+      for (const Precision precision : {Precision::fast, Precision::balanced, Precision::exact}) {
         for (const CpuPath path : available_cpu_paths()) {
           for (const int num_rows : options.rows) {
             const bool is_dense = format.form.bits == 0;
             const bool is_slow = path == CpuPath::baseline && num_rows > 1;
-            const bool is_repeated = is_dense && precision == Precision::exact;
+            const bool is_repeated = is_dense && precision != Precision::exact;
             const std::string name = std::string(shape.name) + "/" + format.name + "/" +
-                                     (precision == Precision::fast ? "fast" : "exact") + "/" +
+                                     kPrecisionNames[static_cast<int>(precision)] + "/" +
                                      std::string(cpu_path_name(path)) + "/" +
                                      std::to_string(num_rows);
             if (is_slow || is_repeated || name.find(options.only) == std::string::npos) continue;

@@ -28,6 +28,8 @@ InputForm input_form_of(CpuPath path, Precision precision, PackedFormat format) 
   // Exact is as near as float32 sums are: 16-bit activations miss the golden logits by a quarter of
   // their tolerance.
   if (!is_affine || precision == Precision::exact) return InputForm::float32;
+  const bool lacks_halves = path == CpuPath::neon || path == CpuPath::neon_dot;
+  if (precision == Precision::balanced) return lacks_halves ? InputForm::float32 : InputForm::int16;
   // Their 8-bit products saturate with 8-bit weights, and 16-bit ones cost no more.
   const bool lacks_bytes =
       path == CpuPath::baseline || path == CpuPath::avx2 || path == CpuPath::avx512;

@@ -10,7 +10,7 @@
 namespace mlxs {
 
 enum class PackedCodes : std::uint8_t { affine4, affine8, float32, float16, bfloat16 };
-// What the problem's input is. int16 is for 8-bit weights on paths without their 8-bit products.
+// What the problem's input is. A path has the forms that input_form_of() asks it for.
 enum class ProblemForm : std::uint8_t { float32, int8, int16 };
 enum class PackedScales : std::uint8_t { float32, float16, bfloat16 };
 

@@ -17,6 +17,7 @@ struct Isa {
   static constexpr int kOffset8 = 0;
   // vpmaddubsw saturates with 8-bit weights; words cost no more.
   static constexpr bool kHasInt8For8Bits = false;
+  static constexpr bool kHasInt16 = true;
 
   using Floats = __m256;
   using Quad = __m256i;

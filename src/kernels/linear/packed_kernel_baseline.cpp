@@ -14,6 +14,7 @@ struct Isa {
   static constexpr int kDenseRows = 2;
   static constexpr int kOffset8 = 0;
   static constexpr bool kHasInt8For8Bits = false;
+  static constexpr bool kHasInt16 = true;
 
   using Floats = float __attribute__((vector_size(16)));
   using SignedWords = std::int32_t __attribute__((vector_size(16)));

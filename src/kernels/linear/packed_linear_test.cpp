@@ -256,17 +256,20 @@ TEST_P(EachPath, AddsToWhatIsThere) {
   for (std::size_t i = 0; i < out.size(); ++i) ASSERT_EQ(out[i], product[i] + before[i]);
 }
 
+std::string path_and_precision(const ::testing::TestParamInfo<EachPath::ParamType>& instance) {
+  constexpr const char* kNames[] = {"_exact", "_balanced", "_fast"};
+  return std::string(cpu_path_name(std::get<0>(instance.param))) +
+         kNames[static_cast<int>(std::get<1>(instance.param))];
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Paths,
     EachPath,
     ::testing::Combine(
         ::testing::ValuesIn(available_cpu_paths()),
-        ::testing::Values(Precision::exact, Precision::fast)
+        ::testing::Values(Precision::exact, Precision::balanced, Precision::fast)
     ),
-    [](const auto& instance) {
-      return std::string(cpu_path_name(std::get<0>(instance.param))) +
-             (std::get<1>(instance.param) == Precision::exact ? "_exact" : "_fast");
-    }
+    path_and_precision
 );
 
 TEST(PackLinear, GivesRowsBackExactly) {

@@ -98,8 +98,8 @@ mx::array paged_attention(
     const mx::array& queries, const KvLayer& pool, const BatchView& batch, const AttentionSpec& spec
 ) {
   std::vector<mx::array> parts;
-  parts.reserve(batch.sequences.size());
-  for (const SequenceView& sequence : batch.sequences)
+  parts.reserve(batch.sequences().size());
+  for (const SequenceView& sequence : batch.sequences())
     parts.push_back(attend(queries, pool, sequence, spec));
   const mx::array all = parts.size() == 1 ? parts.front() : mx::concatenate(parts, 0);
   return mx::astype(all, queries.dtype());

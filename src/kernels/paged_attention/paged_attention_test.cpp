@@ -80,7 +80,7 @@ std::vector<float> loop_batch(
 ) {
   std::vector<float> result;
   const int group = spec.num_heads / spec.num_kv_heads;
-  for (const SequenceView& sequence : batch.sequences) {
+  for (const SequenceView& sequence : batch.sequences()) {
     for (int row = 0; row < sequence.num_rows; ++row) {
       for (int head = 0; head < spec.num_heads; ++head) {
         const int index = ((sequence.first_row + row) * spec.num_heads + head) * spec.head_dim;

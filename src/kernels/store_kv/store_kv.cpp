@@ -110,7 +110,7 @@ mx::array store_kv(const mx::array& pool, const mx::array& rows, const mx::array
   );
 }
 
-QuantizedRows quantize_kv(const mx::array& rows) {
+QuantizedKv quantize_kv(const mx::array& rows) {
   const mx::array values = mx::astype(rows, mx::float32);
   // A sum would overflow and a maximum may drop a NaN, so what is not finite is looked for itself.
   const mx::array is_finite = mx::all(mx::isfinite(values), -1, /*keepdims=*/true);
@@ -134,8 +134,8 @@ void store_kv(
     pool.values = store_kv(pool.values, values, slots);
     return;
   }
-  const QuantizedRows quantized_keys = quantize_kv(keys);
-  const QuantizedRows quantized_values = quantize_kv(values);
+  const QuantizedKv quantized_keys = quantize_kv(keys);
+  const QuantizedKv quantized_values = quantize_kv(values);
   pool.keys = store_kv(pool.keys, quantized_keys.rows, slots);
   pool.values = store_kv(pool.values, quantized_values.rows, slots);
   pool.key_scales = store_kv(*pool.key_scales, quantized_keys.scales, slots);

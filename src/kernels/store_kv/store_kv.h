@@ -23,14 +23,14 @@ void store_kv(
     KvLayer& pool, const mx::array& keys, const mx::array& values, const mx::array& slots
 );
 
-struct QuantizedRows {
+struct QuantizedKv {
   mx::array rows;    // [T, Hkv, D] int8 in [-127, 127]
   mx::array scales;  // [T, Hkv, 1] float32
 };
 
 // rows [T, Hkv, D] of any float dtype ~ result.rows * result.scales. A head with a value that is
 // not finite gets a scale that is not finite, so that attention's result shows it.
-[[nodiscard]] QuantizedRows quantize_kv(const mx::array& rows);
+[[nodiscard]] QuantizedKv quantize_kv(const mx::array& rows);
 
 // The reference in plain MLX operations: same values, but a new array.
 [[nodiscard]] mx::array store_kv_reference(

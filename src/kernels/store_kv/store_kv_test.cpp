@@ -104,7 +104,7 @@ TEST_F(StoreKv, RefusesSlotsOutsideThePoolBeforeWriting) {
 
 TEST(QuantizeKv, IsWithinHalfAStepOfTheValues) {
   const mx::array rows = random_array({7, 3, 33}, 4) * mx::array(5.0F);
-  const QuantizedRows quantized = quantize_kv(rows);
+  const QuantizedKv quantized = quantize_kv(rows);
   const std::vector<float> values = host_values(rows);
   const std::vector<float> stored = host_values(quantized.rows);
   const std::vector<float> scales = host_values(quantized.scales);
@@ -118,7 +118,7 @@ TEST(QuantizeKv, KeepsZerosAndShowsWhatIsNotFinite) {
   const float infinity = std::numeric_limits<float>::infinity();
   const float tiny = std::numeric_limits<float>::denorm_min();
   const std::vector<float> values{0.0F, 0.0F, 1.0F, infinity, NAN, 2.0F, tiny, -tiny, 3e38F, 3e38F};
-  const QuantizedRows quantized = quantize_kv(mx::array(values.data(), {5, 1, 2}, mx::float32));
+  const QuantizedKv quantized = quantize_kv(mx::array(values.data(), {5, 1, 2}, mx::float32));
   const std::vector<float> scales = host_values(quantized.scales);
   EXPECT_EQ(scales[0], 0.0F);
   EXPECT_FALSE(std::isfinite(scales[1]));
