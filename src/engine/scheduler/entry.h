@@ -44,7 +44,7 @@ struct Entry {
   std::vector<std::vector<std::int32_t>> host_slots = {};
   int host_tokens = 0;  // keys and values saved; 0: none
 
-  bool is_restored = false;  // it runs on what came back, and the cache has not been told
+  bool is_unmarked = false;  // it has computed what the cache has not been told
 
   // Single flight and forks.
   SequenceId leader = 0;                   // parked for it; 0: not

@@ -189,7 +189,7 @@ bool SchedulerState::start(Entry& entry, int reserve, Batch& batch) {
     totals.num_prompt_tokens += static_cast<std::uint64_t>(sequence.num_prompt_tokens);
     totals.num_cached_tokens += static_cast<std::uint64_t>(cached);
   }
-  entry.is_restored = restores;
+  entry.is_unmarked = restores;
   entry.is_reserved = reserves;
   entry.room = reserves ? sequence.max_length : 0;
   if (reserves) entry.copied_in = batch.step;

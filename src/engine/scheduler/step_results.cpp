@@ -35,16 +35,21 @@ StepInFlight take_oldest(SchedulerState& state, std::uint64_t step, std::string_
   return oldest;
 }
 
-void commit_row(SchedulerState& state, Entry& entry, const StepInFlight::Row& row) {
+void commit_row(
+    SchedulerState& state, Entry& entry, const StepInFlight::Row& row, std::uint64_t step
+) {
   Sequence& sequence = entry.sequence;
   const int page_size = state.options.cache.page_size;
-  const bool completes_a_page = row.num_computed / page_size > sequence.num_computed / page_size;
-  sequence.num_computed = row.num_computed;
   // The cache cares for whole pages, and for what was brought back from the host.
-  if (completes_a_page || entry.is_restored)
+  entry.is_unmarked =
+      entry.is_unmarked || row.num_computed / page_size > sequence.num_computed / page_size;
+  sequence.num_computed = row.num_computed;
+  // A page that a step in flight copies would be shared before it is filled.
+  if (entry.is_unmarked && entry.copied_in <= step) {
     state.kv.mark_computed(sequence.id, sequence.token_ids, sequence.num_computed);
-  entry.is_restored = false;
-  state.wake_followers(entry);
+    entry.is_unmarked = false;
+  }
+  if (!entry.is_unmarked) state.wake_followers(entry);
 }
 
 void take_over_rows(SchedulerState& state, const StepInFlight& step, double seconds) {
@@ -55,15 +60,16 @@ void take_over_rows(SchedulerState& state, const StepInFlight& step, double seco
     state.charge(*entry, seconds_a_row * row.num_rows);
     // Otherwise the pages that the row was computed in are gone.
     if (entry->is_running() && entry->incarnation == row.incarnation)
-      commit_row(state, *entry, row);
+      commit_row(state, *entry, row, step.step);
   }
   state.reorder_charged_keys();
 }
 
 // A fork has its first token: it runs on its parent's pages, or queues for its own.
-void let_fork_go(SchedulerState& state, Entry& child) {
+void let_fork_go(SchedulerState& state, Entry& child, std::uint64_t step) {
   Entry* parent = state.find(child.sequence.fork_of);
-  const bool can_share = parent != nullptr && parent->is_running() && !child.sequence.is_paused &&
+  const bool can_share = parent != nullptr && parent->copied_in <= step && parent->is_running() &&
+                         !child.sequence.is_paused &&
                          parent->sequence.num_computed >= child.sequence.num_prompt_tokens &&
                          static_cast<int>(state.running.size()) < state.options.max_sequences;
   state.dequeue(child);
@@ -79,7 +85,7 @@ void let_fork_go(SchedulerState& state, Entry& child) {
 }
 
 void append_token(
-    SchedulerState& state, Entry& entry, const SampledToken& token, TimePoint completed_at
+    SchedulerState& state, Entry& entry, const SampledToken& token, const StepReport& report
 ) {
   Sequence& sequence = entry.sequence;
   entry.in_flight.erase(entry.in_flight.begin());
@@ -89,9 +95,9 @@ void append_token(
     return;
   }
   sequence.token_ids.push_back(token.id);
-  if (sequence.first_token_at == kNever) sequence.first_token_at = completed_at;
+  if (sequence.first_token_at == kNever) sequence.first_token_at = report.completed_at;
   if (entry.state == EntryState::parked && entry.leader == sequence.fork_of && entry.leader != 0) {
-    let_fork_go(state, entry);
+    let_fork_go(state, entry, report.step);
   } else if (entry.timer != kNever) {
     state.file_timer(entry);
   }
@@ -124,7 +130,7 @@ std::vector<NewToken> Scheduler::complete(const StepReport& report) {
     Entry* entry = state.find(step.samples[i]);
     if (entry == nullptr || entry->state == EntryState::ended) continue;
     tokens.push_back({.sequence = step.samples[i], .token = report.tokens[i]});
-    append_token(state, *entry, report.tokens[i], report.completed_at);
+    append_token(state, *entry, report.tokens[i], report);
   }
   if (state.trace != nullptr) state.trace->completed(report);
   return tokens;
