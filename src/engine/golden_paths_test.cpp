@@ -3,39 +3,31 @@
 // those of a plain forward pass, or first differ where its two best logits are as good as equal.
 // What is only scheduled otherwise, with equal rows, gives identical tokens.
 #include <gtest/gtest.h>
-#include <mlx/memory.h>
 #include <mlx/ops.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <ios>
-#include <iterator>
 #include <memory>
-#include <ostream>
 #include <random>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
 #include "engine/engine_parts.h"
 #include "engine/mlx_runner.h"
+#include "engine/testing/golden_model.h"
 #include "engine/testing/loop_driver.h"
 #include "engine/text_model.h"
 #include "kernels/batch_view.h"
 #include "kernels/testing/arrays.h"
-#include "model/checkpoint/checkpoint.h"
-#include "model/families/families.h"
 #include "model/model.h"
 
 namespace mlxs {
 namespace {
 
 using testing::host_values;
+using testing::load_golden_model;
 using testing::LoopDriver;
 using testing::Turns;
 
@@ -43,29 +35,6 @@ constexpr int kPageSize = 4;
 constexpr int kNumTokens = 12;
 constexpr float kMargin = 1e-3F;
 constexpr int kPromptsPerModel = 7;
-
-
-std::string model_path(std::string_view name) {
-  const auto folder = std::filesystem::path(MLXS_GOLDEN_DIR) / "models";
-  std::ifstream file(folder / "index.json", std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const json::value index = parse_json(text);
-  for (const json::value& entry : index.at("cases").as_array()) {
-    if (json::value_to<std::string>(entry.at("name")) == name)
-      return (folder / json::value_to<std::string>(entry.at("model"))).string();
-  }
-  throw std::logic_error("there is no golden model of this name");
-}
-
-Model load(const std::string& name) {
-  const Checkpoint checkpoint = Checkpoint::open(model_path(name));
-  const auto has_tensor = [&checkpoint](std::string_view tensor) {
-    return checkpoint.find(tensor) != nullptr;
-  };
-  return Model::load(
-      checkpoint, make_model_spec(checkpoint.config(), checkpoint.path(), has_tensor), {}
-  );
-}
 
 struct Prompt {
   std::vector<std::int32_t> ids;
@@ -132,10 +101,11 @@ struct PathOptions {
 class GoldenPaths : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    model_ = std::make_unique<Model>(load(GetParam()));
+    model_ = std::make_unique<Model>(load_golden_model(GetParam()));
     for (int i = 0; i < kPromptsPerModel; ++i) {
-      prompts_.push_back({.ids = random_ids(6 + static_cast<int>(random_() % 40))});
-      continue_plainly(*model_, prompts_.back());
+      Prompt& prompt = prompts_.emplace_back();
+      prompt.ids = random_ids(6 + static_cast<int>(random_() % 40));
+      continue_plainly(*model_, prompt);
     }
   }
 
@@ -165,7 +135,7 @@ class GoldenPaths : public ::testing::TestWithParam<const char*> {
     parts.scheduler.host_pages = options.host_pages;
     parts.ring.capacity = options.in_flight_steps;
     parts.make_runner = [name = std::string(GetParam()), num_pages] {
-      Model model = load(name);
+      Model model = load_golden_model(name);
       KvPages pages = model.make_kv_pages({.num_pages = num_pages, .page_size = kPageSize});
       return std::make_unique<MlxRunner>(std::move(model), std::move(pages));
     };
@@ -207,8 +177,7 @@ class GoldenPaths : public ::testing::TestWithParam<const char*> {
 TEST_P(GoldenPaths, Alone) {
   LoopDriver driver(parts({}), Turns::pipelined);
   for (const Prompt& prompt : prompts_) {
-    const std::size_t index =
-        driver.submit({.prompt_ids = prompt.ids, .num_tokens = kNumTokens});
+    const std::size_t index = driver.submit({.prompt_ids = prompt.ids, .num_tokens = kNumTokens});
     driver.run();
     expect_same(prompt, driver.tokens(index));
   }
@@ -261,10 +230,7 @@ TEST_P(GoldenPaths, AfterPreemptionByRecompute) {
 
 TEST_P(GoldenPaths, AfterPreemptionBySwap) {
   expect_same_after_preemption(
-      {.num_pages = 80,
-       .in_flight_steps = 2,
-       .preemption = PreemptionKind::swap,
-       .host_pages = 400}
+      {.num_pages = 80, .in_flight_steps = 2, .preemption = PreemptionKind::swap, .host_pages = 400}
   );
 }
 
@@ -301,9 +267,7 @@ TEST_P(GoldenPaths, SamplersSeeTokensInFlight) {
         .seed = 11 + i
     };
     for (LoopDriver* driver : {&plain, &pipelined}) {
-      (void)driver->submit(
-          {.prompt_ids = prompts_[i].ids, .num_tokens = 24, .sampling = sampling}
-      );
+      (void)driver->submit({.prompt_ids = prompts_[i].ids, .num_tokens = 24, .sampling = sampling});
     }
   }
   plain.run();
@@ -326,7 +290,7 @@ INSTANTIATE_TEST_SUITE_P(
         "mlx_q4_g64_qwen2",
         "gguf_llama_q4_1"
     ),
-    [](const ::testing::TestParamInfo<const char*>& info) { return std::string(info.param); }
+    [](const auto& model) { return std::string(model.param); }
 );
 
 }  // namespace

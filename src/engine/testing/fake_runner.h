@@ -62,8 +62,9 @@ class FakeRunner final : public Runner {
   void move_pages(const Batch& batch);
   void store(const Step& step, const BatchSlice& slice);
   void feed(Step& step) const;
-  void expect_visible(const Step& step, const BatchSample& sample, std::span<const std::int32_t> ids)
-      const;
+  void expect_visible(
+      const Step& step, const BatchSample& sample, std::span<const std::int32_t> ids
+  ) const;
   [[nodiscard]] std::vector<std::int32_t> tokens_of(const Step& step, const BatchSample& sample)
       const;
   [[nodiscard]] std::span<std::int32_t> page(int group, std::int32_t page);

@@ -36,9 +36,7 @@ std::size_t LoopDriver::submit(DriverRequest request) {
   prepared.stop.ignore_eos = true;
   prepared.scheduling.priority = request.priority;
   prepared.tickets.emplace_back(open_, stream);
-  answers_.push_back(
-      {.generation = Generation(std::move(stream)), .token_ids = {}, .finish = {}}
-  );
+  answers_.push_back({.generation = Generation(std::move(stream)), .token_ids = {}, .finish = {}});
   if (!loop_.commands().try_push(std::move(prepared)))
     throw std::logic_error("LoopDriver: the loop takes no more");
   return answers_.size() - 1;
