@@ -42,14 +42,16 @@ struct EngineConfig {
                                      // most a quarter of the machine's memory
   double kv_memory_share = 0.0;  // of the memory beside the weights, in (0, 1]; 0: kv_memory_bytes
   KvDtype kv_dtype = KvDtype::automatic;
-  bool prefix_cache = true;  // requests share what they have computed of equal beginnings
+  bool prefix_cache = true;           // requests share what they have computed of equal beginnings
+  std::string prefix_cache_dir = {};  // folder that keeps it over restarts; empty: none
+  std::int64_t prefix_cache_disk_bytes = std::int64_t{10} << 30;  // of that folder at most
   // Milliseconds between two tokens that steps with prompts in them are kept to; 0: at most 1.8
   // times what decoding alone takes.
   double target_itl_ms = 0.0;
   Preemption preemption = Preemption::recompute;
   std::int64_t swap_memory_bytes = 0;  // host memory for Preemption::swap
-  int in_flight_steps = 0;  // on the device at once; 0: 2 on a GPU, 1 on a CPU, which has nothing to
-                            // overlap with; 1 to 4
+  int in_flight_steps = 0;  // on the device at once; 0: 2 on a GPU, 1 on a CPU, which has nothing
+                            // to overlap with; 1 to 4
   double step_timeout_s = 300.0;  // a step that takes longer has hung, and its requests fail
   // Weight of each key of SchedulingParams::key in the division of the device; others have 1.
   std::map<std::string, double> key_weights = {};

@@ -136,6 +136,25 @@ constexpr std::array kTable = {
         .text = "share what requests have computed of equal prompt beginnings"
     },
     Setting{
+        .name = "prefix_cache_dir",
+        .group = SettingGroup::engine,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "folder that keeps computed prompts over restarts, for this user only; they can be "
+                "read from it"
+    },
+    Setting{
+        .name = "prefix_cache_disk",
+        .group = SettingGroup::engine,
+        .domain = BytesDomain{1 << 20, kMaxBytes},
+        .unit = "bytes",
+        .default_value = "10GiB",
+        .commands = kServeCommand,
+        .text = "of prefix_cache_dir at most; what was used least recently goes first"
+    },
+    Setting{
         .name = "target_itl",
         .group = SettingGroup::engine,
         .domain = RealDomain{0.0, 60'000.0},

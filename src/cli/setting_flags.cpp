@@ -126,6 +126,8 @@ void read_serving_settings(const Settings& settings, EngineConfig& config) {
   config.preemption =
       settings.text("preemption") == "swap" ? Preemption::swap : Preemption::recompute;
   config.swap_memory_bytes = settings.integer("swap_memory");
+  config.prefix_cache_dir = settings.find_text("prefix_cache_dir").value_or("");
+  config.prefix_cache_disk_bytes = settings.integer("prefix_cache_disk");
   config.step_timeout_s = settings.real("step_timeout");
   config.scheduler_trace = settings.find_text("scheduler_trace").value_or("");
   if (const auto path = settings.find_text("key_weights"))

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "engine/device_thread.h"
 #include "engine/engine_loop.h"
 #include "engine/event_stream.h"
@@ -27,6 +28,11 @@
 #include "mlx_serving/request.h"
 
 namespace mlxs {
+namespace {
+
+constexpr std::chrono::seconds kFlushTime(10);
+
+}  // namespace
 
 // Thread safety: as Engine's.
 class Engine::Impl {
@@ -37,7 +43,11 @@ class Engine::Impl {
         capacity_(static_cast<std::size_t>(parts.max_queue + parts.scheduler.max_sequences)),
         open_(std::make_shared<OpenRequests>(static_cast<int>(capacity_))),
         device_(DeviceThread::acquire()) {
-    device_->run([this, &parts] { loop_ = std::make_unique<EngineLoop>(parts, capacity_); });
+    device_->run([this, &parts] {
+      loop_ = std::make_unique<EngineLoop>(parts, capacity_, [bell = device_->bell()] {
+        bell->ring();
+      });
+    });
     device_->attach(*loop_);
     stage_ = std::make_unique<TextStage>(parts, capacity_, [this](PreparedRequest request) {
       // The queue holds as many as may be open, so a refusal means that the loop is closed; the
@@ -52,6 +62,7 @@ class Engine::Impl {
     device_->detach(*loop_);
     device_->run([this] {
       loop_->fail_all(Error(ErrorCode::shutting_down, "the engine was closed"));
+      if (!loop_->flush_cache(kFlushTime)) log_warning("not all cached pages reached the disk");
       loop_.reset();
     });
   }

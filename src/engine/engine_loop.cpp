@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "base/thread_annotations.h"
 #include "cache/kv_cache.h"
+#include "cache/page_key.h"
 #include "cache/prefix_lookup.h"
 #include "engine/batch.h"
 #include "engine/engine_parts.h"
@@ -31,6 +33,7 @@
 #include "engine/submission_ring.h"
 #include "engine/text_model.h"
 #include "engine/text_stage.h"
+#include "engine/tier_link.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
@@ -93,12 +96,19 @@ std::string what_of(const std::exception_ptr& error) {
 
 }  // namespace
 
-EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity)
+EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::function<void()> wake)
     : text_(parts.text),
       runner_(parts.make_runner()),
       trace_(parts.make_trace ? parts.make_trace() : nullptr),
       scheduler_(parts.scheduler, trace_.get()),
       ring_(parts.ring),
+      tier_(
+          parts.make_disk_tier
+              ? std::make_unique<TierLink>(
+                    parts.make_disk_tier(), scheduler_.cache(), *runner_, std::move(wake)
+                )
+              : nullptr
+      ),
       commands_(capacity),
       next_seed_(random_seed()) {
   export_stats();
@@ -111,16 +121,18 @@ bool EngineLoop::step() {
   const bool has_submitted = !ring_.is_full() && submit_next();
   const bool has_to_collect = !ring_.is_empty() && (ring_.is_full() || !has_submitted);
   if (has_to_collect) collect_oldest();
+  const bool has_written = tier_ && tier_->write_some();
   export_stats();
-  return has_submitted || has_to_collect;
+  return has_submitted || has_to_collect || has_written;
 }
 
 bool EngineLoop::step_plain() {
   prepare();
-  if (!submit_next()) return false;
-  collect_oldest();
+  const bool has_submitted = submit_next();
+  if (has_submitted) collect_oldest();
+  const bool has_written = tier_ && tier_->write_some();
   export_stats();
-  return true;
+  return has_submitted || has_written;
 }
 
 void EngineLoop::prepare() {
@@ -130,7 +142,26 @@ void EngineLoop::prepare() {
 }
 
 void EngineLoop::take_commands() {
-  while (auto request = commands_.try_pop()) start(std::move(*request));
+  while (auto request = commands_.try_pop()) {
+    if (!begin_load(*request)) start(std::move(*request));
+  }
+  while (const auto loaded = tier_ ? tier_->finish_load() : std::nullopt) {
+    auto request = loading_.extract(*loaded);
+    if (!request.empty()) start(std::move(request.mapped()));
+  }
+}
+
+// Others go on while the disk is read. RETURNS: whether the request was put aside until then.
+bool EngineLoop::begin_load(PreparedRequest& request) {
+  if (!tier_ || !request.prefix_cache.is_enabled) return false;
+  if (!tier_->begin_load(next_load_, request.prompt_ids, salts_of(request))) return false;
+  loading_.emplace(next_load_++, std::move(request));
+  return true;
+}
+
+TierSalts EngineLoop::salts_of(const PreparedRequest& request) {
+  const std::string& salt = request.prefix_cache.salt;
+  return {.in_memory = salts_.number_of(salt), .on_disk = salt_of(salt)};
 }
 
 void EngineLoop::start(PreparedRequest request) {
@@ -142,7 +173,8 @@ void EngineLoop::start(PreparedRequest request) {
   sequence.seed = sequence.sampling.seed.value_or(next_seed_);
   sequence.priority = request.scheduling.priority;
   sequence.key = std::move(request.scheduling.key);
-  sequence.cache_salt = salts_.number_of(request.prefix_cache.salt);
+  const TierSalts salts = salts_of(request);
+  sequence.cache_salt = salts.in_memory;
   sequence.use_cache = request.prefix_cache.is_enabled ? UseCache::yes : UseCache::no;
   sequence.arrived_at = request.tickets.front().submitted_at();
   sequence.ttft_deadline = deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
@@ -160,7 +192,8 @@ void EngineLoop::start(PreparedRequest request) {
     Live live{
         .ticket = std::move(ticket),
         .text = OutputText(text_->tokenizer, request.stop.stop),
-        .stop_token_ids = stop_token_ids
+        .stop_token_ids = stop_token_ids,
+        .salts = salts
     };
     if (start_sequence(sequence, std::move(live)) && parent == 0) parent = sequence.id;
     ++sequence.seed;
@@ -319,8 +352,13 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
       .miss = to_public(sequence.miss), .first_differing_token = sequence.first_differing_token
   };
   finish.timings = timings_of(sequence, Clock::now());
+  const bool is_kept = tier_ && keep == Keep::cached && sequence.use_cache == UseCache::yes;
+  std::vector<std::int32_t> kept;
+  if (is_kept)
+    kept.assign(sequence.token_ids.begin(), sequence.token_ids.begin() + sequence.num_computed);
   scheduler_.remove(id, keep);
   Live live = std::move(found->second);
+  if (is_kept) tier_->remember(kept, live.salts);
   live_.erase(found);
   heartbeat_.request_finished();
   export_stats();
@@ -338,9 +376,19 @@ int EngineLoop::fail_all(const Error& error) {
   ids.reserve(live_.size());
   for (const auto& entry : live_) ids.push_back(entry.first);
   for (const SequenceId id : ids) fail(id, error);
+  int num_failed = static_cast<int>(ids.size());
+  for (auto& entry : loading_) {
+    for (Ticket& ticket : entry.second.tickets) ticket.fail(error);
+    num_failed += static_cast<int>(entry.second.tickets.size());
+  }
+  loading_.clear();
   while (!ring_.is_empty()) collect_oldest();
   export_stats();
-  return static_cast<int>(ids.size());
+  return num_failed;
+}
+
+bool EngineLoop::flush_cache(std::chrono::milliseconds timeout) {
+  return !tier_ || tier_->flush(timeout);
 }
 
 void EngineLoop::export_stats() {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +22,7 @@
 #include "engine/scheduler/scheduler.h"
 #include "engine/submission_ring.h"
 #include "engine/text_stage.h"
+#include "engine/tier_link.h"
 
 namespace mlxs {
 
@@ -27,8 +30,9 @@ namespace mlxs {
 // thread. Invariants: `live_` and the scheduler hold the same sequences.
 class EngineLoop final : public DeviceWorker {
  public:
-  // `capacity` bounds the queue of prepared requests.
-  EngineLoop(const EngineParts& parts, std::size_t capacity);
+  // `capacity` bounds the queue of prepared requests. `wake` is called from other threads when
+  // there is something to do.
+  EngineLoop(const EngineParts& parts, std::size_t capacity, std::function<void()> wake = [] {});
   ~EngineLoop() override;
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
@@ -45,6 +49,10 @@ class EngineLoop final : public DeviceWorker {
   // Ends every request here with `error`. RETURNS: how many.
   int fail_all(const Error& error);
 
+  // Waits until the disk has all that finished sequences left for it. Without a persistent tier it
+  // does nothing. RETURNS: false where `timeout` came first.
+  bool flush_cache(std::chrono::milliseconds timeout);
+
   [[nodiscard]] const Heartbeat& heartbeat() const { return heartbeat_; }
   // Fills in what the loop knows of EngineStats.
   void read_stats(EngineStats& stats) const;
@@ -59,10 +67,13 @@ class EngineLoop final : public DeviceWorker {
     Ticket ticket;
     OutputText text;
     std::vector<std::int32_t> stop_token_ids;  // the model's end tokens included
+    TierSalts salts;
   };
 
   void prepare();
   void take_commands();
+  [[nodiscard]] bool begin_load(PreparedRequest& request);
+  [[nodiscard]] TierSalts salts_of(const PreparedRequest& request);
   void start(PreparedRequest request);
   [[nodiscard]] bool start_sequence(Sequence sequence, Live live);
   void watch_readers();
@@ -81,9 +92,12 @@ class EngineLoop final : public DeviceWorker {
   const std::unique_ptr<TraceSink> trace_;
   Scheduler scheduler_;
   SubmissionRing ring_;
+  std::unique_ptr<TierLink> tier_;  // null: nothing is kept on disk
   SaltTable salts_;
   BoundedQueue<PreparedRequest> commands_;
   std::unordered_map<SequenceId, Live> live_;
+  std::unordered_map<std::uint64_t, PreparedRequest> loading_;  // their pages come from the disk
+  std::uint64_t next_load_ = 1;
   SequenceId next_id_ = 1;
   std::uint64_t next_seed_;
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 
+#include "cache/disk_tier.h"
 #include "engine/runner.h"
 #include "engine/scheduler/scheduler_options.h"
 #include "engine/scheduler/trace.h"
@@ -24,6 +25,8 @@ struct EngineParts {
   std::function<std::unique_ptr<Runner>()> make_runner = {};
   // Called on the device thread; hears of the scheduler's decisions. Not set: nobody does.
   std::function<std::unique_ptr<TraceSink>()> make_trace = {};
+  // Called on the device thread; keeps the prefix cache over restarts. Not set: nothing is kept.
+  std::function<std::unique_ptr<DiskTier>()> make_disk_tier = {};
 };
 
 }  // namespace mlxs

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -14,6 +15,8 @@
 
 #include "base/fault_point.h"
 #include "base/testing/test_scale.h"
+#include "cache/disk_tier.h"
+#include "cache/file_system.h"
 #include "engine/testing/ask.h"
 #include "engine/testing/fake_engine.h"
 
@@ -31,16 +34,18 @@ using testing::text_request;
 constexpr int kNumRequests = 32;
 constexpr int kNumTokens = 20;
 
-std::unique_ptr<Engine> make_engine() {
-  return make_fake_engine(
-      {.context_length = 256,
-       .max_sequences = kNumRequests,
-       .step_tokens = 96,
-       .max_queue = 64,
-       .runner = {.num_pages = 800, .page_size = 8},
-       .ring = {.capacity = 2}}
-  );
+FakeEngineOptions engine_options() {
+  return {
+      .context_length = 256,
+      .max_sequences = kNumRequests,
+      .step_tokens = 96,
+      .max_queue = 64,
+      .runner = {.num_pages = 800, .page_size = 8},
+      .ring = {.capacity = 2}
+  };
 }
+
+std::unique_ptr<Engine> make_engine() { return make_fake_engine(engine_options()); }
 
 std::string prompt_of(int request) {
   return std::to_string(request) + std::string(static_cast<std::size_t>(request % 9) * 5, 'x');
@@ -123,6 +128,25 @@ TEST(Fault, LogitsThatAreNotFiniteEndTheirRequestOnly) {
     }
     expect_works(*engine);
   }
+}
+
+TEST(Fault, ADiskThatFailsCostsTheCacheOnly) {
+  const auto folder = std::filesystem::path(::testing::TempDir()) / "mlxs_fault_tier";
+  for (const char* site : {"cache.write", "cache.read"}) {
+    std::filesystem::remove_all(folder);
+    for (int round = 0; round < 2; ++round) {
+      FakeEngineOptions options = engine_options();
+      options.make_disk_tier = [&folder] {
+        return std::make_unique<DiskTier>(
+            open_folder(folder), DiskTierOptions{.max_bytes = std::uint64_t{64} << 20U}
+        );
+      };
+      const auto engine = make_fake_engine(options);
+      const ScopedFault fault({.name = site, .first_hit = 2, .num_hits = 9});
+      EXPECT_EQ(ask_all(*engine, ErrorCode::engine_error), 0);
+    }
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Fault, ASlowStepChangesNothing) {

@@ -15,9 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "cache/disk_tier.h"
+#include "cache/file_system.h"
 #include "engine/engine_parts.h"
 #include "engine/kv_budget.h"
 #include "engine/mlx_runner.h"
+#include "engine/model_fingerprint.h"
 #include "engine/request_check.h"
 #include "engine/trace_file.h"
 #include "kernels/kv_type.h"
@@ -151,8 +154,8 @@ EngineParts plan_parts(
       .target_itl_ms = config.target_itl_ms,
       .max_waiting = config.max_queue + config.max_sequences,
       .key_weights = config.key_weights,
-      .preemption = config.preemption == Preemption::swap ? PreemptionKind::swap
-                                                          : PreemptionKind::recompute,
+      .preemption =
+          config.preemption == Preemption::swap ? PreemptionKind::swap : PreemptionKind::recompute,
       .host_pages = host_pages(config, info, budget.layout.page_size)
   };
   parts.ring = ring_options(config, device);
@@ -189,6 +192,32 @@ ModelOptions options_of_model(
   };
 }
 
+std::string computation_of(
+    const EngineConfig& config, const CacheLayout& layout, mx::Device device, KvType type
+) {
+  std::string text = fmt::format(
+      "device {} kv {} precision {} page {}",
+      device == mx::Device::gpu ? "gpu" : "cpu",
+      static_cast<int>(type),
+      static_cast<int>(config.precision),
+      layout.page_size
+  );
+  for (const PageGroup& group : layout.groups) text += fmt::format(" window {}", group.window);
+  return text;
+}
+
+std::unique_ptr<DiskTier> open_disk_tier(
+    const EngineConfig& config, const Checkpoint& checkpoint, const std::string& computation
+) {
+  return std::make_unique<DiskTier>(
+      open_folder(config.prefix_cache_dir),
+      DiskTierOptions{
+          .model = model_fingerprint(checkpoint, computation),
+          .max_bytes = static_cast<std::uint64_t>(config.prefix_cache_disk_bytes)
+      }
+  );
+}
+
 EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progress) {
   const auto path = resolve_model(config.model, config.home);
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
@@ -217,6 +246,17 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
 
   EngineParts parts = plan_parts(config, std::move(info), groups, device);
   parts.text = std::move(text);
+  const bool is_kept = config.prefix_cache && !config.prefix_cache_dir.empty();
+  if (is_kept) {
+    const KvType type = kv_type_of(config.kv_dtype)
+                            .value_or(kv_type_of(activation_dtype(*checkpoint, spec, device)));
+    parts.make_disk_tier = [checkpoint,
+                            config,
+                            computation =
+                                computation_of(config, parts.scheduler.cache, device, type)] {
+      return open_disk_tier(config, *checkpoint, computation);
+    };
+  }
   parts.make_runner = [checkpoint,
                        spec,
                        model_options = options_of_model(config, device, progress),

@@ -108,6 +108,7 @@ std::unique_ptr<Engine> make_fake_engine(const FakeEngineOptions& options) {
   parts.scheduler.step_tokens = options.step_tokens;
   parts.scheduler.cache = options.runner.layout();
   parts.ring = options.ring;
+  parts.make_disk_tier = options.make_disk_tier;
   parts.max_queue = options.max_queue;
   parts.make_runner = [runner = options.runner,
                        wrap = options.wrap_runner]() -> std::unique_ptr<Runner> {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "cache/disk_tier.h"
 #include "engine/runner.h"
 #include "engine/scheduler/scheduler_options.h"
 #include "engine/submission_ring.h"
@@ -24,6 +25,7 @@ struct FakeEngineOptions {
   FakeRunnerOptions runner{.num_pages = 512};
   SchedulerOptions scheduler = {};  // sizes are the ones above
   SubmissionRingOptions ring = {};
+  std::function<std::unique_ptr<DiskTier>()> make_disk_tier = {};
   // What the engine gets instead of the FakeRunner.
   std::function<std::unique_ptr<Runner>(std::unique_ptr<Runner>)> wrap_runner = {};
 };

@@ -24,7 +24,7 @@ constexpr int kMaxTurns = 1'000'000;
 }  // namespace
 
 LoopDriver::LoopDriver(const EngineParts& parts, Turns turns)
-    : turns_(turns), loop_(parts, kQueue) {}
+    : turns_(turns), loop_(parts, kQueue, [bell = bell_] { bell->ring(); }) {}
 
 std::size_t LoopDriver::submit(DriverRequest request) {
   auto stream = std::make_shared<EventStream>(bell_);

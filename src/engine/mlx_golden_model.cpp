@@ -1,5 +1,5 @@
 // Finds them by their index.
-#include "engine/testing/golden_model.h"
+#include "engine/mlx_golden_model.h"
 
 #include <filesystem>
 #include <fstream>

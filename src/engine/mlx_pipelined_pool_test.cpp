@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "engine/engine_parts.h"
+#include "engine/mlx_golden_model.h"
 #include "engine/mlx_runner.h"
-#include "engine/testing/golden_model.h"
 #include "engine/testing/loop_driver.h"
 #include "engine/text_model.h"
 #include "model/model.h"
