@@ -82,7 +82,11 @@ std::vector<NumericField> numeric_fields() {
        "9223372036854775807",
        "9223372036854775808",
        true},
-      {"n", "0", "1", "8", "9", true},
+      {"n", "0", "1", "16", "17", true},
+      {"priority", "-1001", "-1000", "1000", "1001", true},
+      // The least deadlines, of 1 ms, may be refused as ones that nothing can meet.
+      {"ttft_deadline_ms", "0", "60000", "86400000", "86400001", true},
+      {"deadline_ms", "0", "60000", "86400000", "86400001", true},
       {"max_tokens", "0", "1", "100", "2147483648", true},
       {"max_completion_tokens", "0", "1", "100", "2147483648", true},
   };
@@ -126,10 +130,28 @@ TEST(Fields, NumericMatrix) {
   EXPECT_GE(num_cases, 300);
 }
 
+TEST(Fields, TheSaltOfTheCache) {
+  Asker ask;
+  const std::string longest(64, 's');
+  EXPECT_EQ(ask.chat(R"(,"cache_salt":")" + longest + "\"").status, 200);
+  for (const std::string& value :
+       {std::string("\"\""), "\"" + longest + "s\"", std::string("1"), std::string("[]")}) {
+    const Outcome outcome = ask.chat(R"(,"cache_salt":)" + value);
+    EXPECT_EQ(outcome.status, 400) << value;
+    EXPECT_EQ(outcome.param, "cache_salt") << value;
+  }
+}
+
 TEST(Fields, WrongTypesOfTheOthers) {
   Asker ask;
   for (const char* name :
-       {"stream", "parallel_tool_calls", "store", "logprobs", "add_generation_prompt"}) {
+       {"stream",
+        "parallel_tool_calls",
+        "store",
+        "logprobs",
+        "add_generation_prompt",
+        "cache_prompt",
+        "explain_cache"}) {
     for (const char* value : {"1", "\"true\"", "[]", "{}"}) {
       const Outcome outcome = ask.chat(fmt::format(R"(,"{}":{})", name, value));
       EXPECT_EQ(outcome.status, 400) << name << value;

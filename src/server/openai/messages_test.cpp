@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "server/openai/call.h"
 
 namespace mlxs {
@@ -62,17 +64,17 @@ TEST(Call, CarriesEveryField) {
   const Call call = parse_completion_call(
       R"({"model":"other","prompt":[[1,2],[3]],"n":2,"seed":-1,"temperature":1.5,"top_k":-1,"min_p":0.25,"repetition_penalty":1.25,)"
       R"("presence_penalty":-1,"frequency_penalty":0.5,"logit_bias":{"7":-3},"stop":"s","stop_token_ids":[9],"max_tokens":5,"stream":true,)"
-      R"("stream_options":{"include_usage":true}})",
+      R"("stream_options":{"include_usage":true},"priority":-7,"ttft_deadline_ms":20,"deadline_ms":30,"cache_salt":"me",)"
+      R"("cache_prompt":false,"explain_cache":true})",
       test_model()
   );
-  ASSERT_EQ(call.requests.size(), 4U);
+  ASSERT_EQ(call.requests.size(), 2U);
   EXPECT_EQ(call.model, "other");
   EXPECT_EQ(call.num_choices, 2U);
-  EXPECT_TRUE(call.reply.is_stream && call.reply.include_usage);
-  const Request& request = call.requests[3];
+  EXPECT_TRUE(call.reply.is_stream && call.reply.include_usage && call.reply.explain_cache);
+  const Request& request = call.requests[1];
   EXPECT_EQ(std::get<std::vector<std::int32_t>>(request.prompt), (std::vector<std::int32_t>{3}));
-  EXPECT_EQ(*call.requests[2].sampling.seed, ~std::uint64_t{0});
-  EXPECT_EQ(*request.sampling.seed, 0U);  // counted up over the choices
+  EXPECT_EQ(*request.sampling.seed, ~std::uint64_t{0});
   EXPECT_EQ(request.sampling.temperature, 1.5F);
   EXPECT_EQ(request.sampling.top_k, 0);
   EXPECT_EQ(request.sampling.min_p, 0.25F);
@@ -84,6 +86,11 @@ TEST(Call, CarriesEveryField) {
   EXPECT_EQ(request.stop.stop, std::vector<std::string>{"s"});
   EXPECT_EQ(request.stop.stop_token_ids, std::vector<std::int32_t>{9});
   EXPECT_EQ(request.stop.max_tokens, 5);
+  EXPECT_EQ(request.scheduling.priority, -7);
+  EXPECT_EQ(request.scheduling.ttft_deadline, std::chrono::milliseconds(20));
+  EXPECT_EQ(request.scheduling.deadline, std::chrono::milliseconds(30));
+  EXPECT_EQ(request.prefix_cache.salt, "me");
+  EXPECT_FALSE(request.prefix_cache.is_enabled);
 }
 
 TEST(Call, ToolsReachTheTemplateUnlessNone) {
