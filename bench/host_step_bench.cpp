@@ -91,11 +91,13 @@ void measure(int num_sequences, int num_steps) {
   };
   const EngineStats stats = driver.stats();
   fmt::print(
-      "{{\"sequences\": {}, \"running\": {}, \"steps\": {}, \"median_us\": {:.1f}, \"p99_us\": "
+      "{{\"sequences\": {}, \"running\": {}, \"steps\": {}, \"rows_a_step\": {:.1f}, "
+      "\"median_us\": {:.1f}, \"p99_us\": "
       "{:.1f}, \"mean_us\": {:.1f}}}\n",
       num_sequences,
       stats.num_running,
       num_steps,
+      static_cast<double>(stats.num_step_tokens) / static_cast<double>(stats.num_steps),
       at(0.5),
       at(0.99),
       sum / static_cast<double>(times.size())
