@@ -14,7 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/page_layout.h"
 #include "engine/scheduler/scheduler.h"
+#include "engine/scheduler/scheduler_options.h"
 #include "engine/testing/simulator.h"
 
 namespace {
@@ -38,6 +40,7 @@ SchedulerOptions options(int max_sequences, int num_pages) {
 SimRequest request(double arrives_s, int num_prompt, int num_output) {
   std::mt19937 random(static_cast<unsigned>(arrives_s * 1e7));
   SimRequest one{.arrives_s = arrives_s, .num_output = num_output};
+  one.prompt_ids.reserve(static_cast<std::size_t>(num_prompt));
   for (int i = 0; i < num_prompt; ++i)
     one.prompt_ids.push_back(static_cast<std::int32_t>(random() % 100'000));
   return one;
@@ -101,6 +104,7 @@ std::string classes_row(std::string_view setting, int priority, int num_low) {
   }
   simulator.run();
   std::vector<double> ttft_ms;
+  ttft_ms.reserve(high.size());
   for (const SequenceId id : high) ttft_ms.push_back(1e3 * simulator.outcome(id).ttft_s());
   return fmt::format(
       "| {} | {:.0f} ms | {:.0f} ms |",
