@@ -11,11 +11,15 @@
 #include <cstdlib>
 #include <fstream>
 #include <random>
+#include <ratio>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "cache/kv_cache.h"
+#include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/sequence.h"

@@ -114,7 +114,7 @@ Admission admit(const SchedulerState& state, const Sequence& sequence, int num_r
 }
 
 Error refusal_error(const Admission& admission) {
-  const auto code = admission.refusal.value();
+  const auto code = admission.refusal.value_or(ErrorCode::engine_error);
   const auto predicted = fmt::format("{:.0f} ms", admission.predicted_ttft_ms);
   const auto retry = std::chrono::seconds(static_cast<std::int64_t>(admission.retry_after_s));
   switch (code) {

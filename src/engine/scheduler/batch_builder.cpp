@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/scheduler/entry.h"
 #include "engine/scheduler/policy.h"

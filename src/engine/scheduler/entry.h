@@ -35,7 +35,7 @@ struct Entry {
   std::uint64_t incarnation = 0;         // counts starts; tells rows in flight whose pages are gone
   const PageTables* pages = nullptr;     // of the cache
   int room = 0;                          // tokens that need no grow(); 0 asks anyway
-  bool is_reserved = false;           // it has the pages for all it may become
+  bool is_reserved = false;              // it has the pages for all it may become
   std::vector<int> promised = {};        // pages of each group that its tokens will still take
   std::uint64_t copied_in = 0;           // step that copies a page for it
   std::vector<TokenRef> in_flight = {};  // sampled, not known; oldest first

@@ -11,17 +11,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <iterator>
 #include <ranges>
+#include <ratio>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "cache/kv_cache.h"
+#include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/scheduler/admission.h"
 #include "engine/scheduler/entry.h"
+#include "engine/scheduler/scheduler_options.h"
 #include "engine/scheduler/scheduler_state.h"
 #include "engine/scheduler/step_cost.h"
 #include "engine/sequence.h"

@@ -4,9 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -24,6 +22,7 @@
 #include "engine/scheduler/scheduler_state.h"
 #include "engine/scheduler/trace.h"
 #include "engine/sequence.h"
+#include "mlx_serving/error.h"
 
 namespace mlxs {
 namespace {
@@ -71,7 +70,7 @@ int uncached_rows(const SchedulerState& state, const Sequence& sequence) {
 
 void count(const Admission& admission, SchedulerStats& totals) {
   if (admission.is_accepted()) return;
-  const bool is_full = *admission.refusal == ErrorCode::rate_limit_exceeded;
+  const bool is_full = admission.refusal == ErrorCode::rate_limit_exceeded;
   ++(is_full ? totals.num_refused_queue_full : totals.num_refused_deadline);
 }
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "engine/sequence.h"
+#include "cache/page_layout.h"
 #include "mlx_serving/error.h"
 
 namespace mlxs {
@@ -65,7 +65,7 @@ void check_policy(const SchedulerOptions& options) {
 
 }  // namespace
 
-const SchedulerOptions& checked(const SchedulerOptions& options) {
+SchedulerOptions checked(const SchedulerOptions& options) {
   check_sizes(options);
   check_policy(options);
   return options;

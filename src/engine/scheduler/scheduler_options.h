@@ -50,6 +50,6 @@ struct SchedulerOptions {
 };
 
 // RETURNS: `options`. ERRORS: invalid_config that names the field, its value and its range.
-[[nodiscard]] const SchedulerOptions& checked(const SchedulerOptions& options);
+[[nodiscard]] SchedulerOptions checked(const SchedulerOptions& options);
 
 }  // namespace mlxs

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "engine/testing/sim_device.h"
@@ -253,6 +254,36 @@ TEST(Scheduler, ForksShareThePromptAndDrawTheirOwnTokens) {
   }
   rig.scheduler.check();
   EXPECT_EQ(rig.scheduler.stats().num_prefill_rows, 10U);
+}
+
+// The page that both have is copied for the parent in the step that fails. What an earlier step
+// computed in it must not be matched: it lies in the copy that was never made.
+TEST(Scheduler, APageIsNotSharedBeforeTheStepThatCopiesItSucceeds) {
+  Rig rig(options(4, 32, 32));
+  rig.add(make_sequence(1, 7, 6));
+  Sequence fork = make_sequence(1, 7, 6);
+  fork.id = 2;
+  fork.fork_of = 1;
+  rig.add(fork);
+  (void)rig.submit();  // the prompt: positions 0 to 6
+  (void)rig.submit();  // the parent fills its second page
+  (void)rig.collect();
+  const Batch copying = rig.scheduler.schedule(rig.now);
+  ASSERT_EQ(copying.copies.size(), 1U);
+  EXPECT_EQ(copying.slices[0].pages->groups[0][1], copying.copies[0].to);  // the parent's
+  rig.device.run_failing(copying);
+  ASSERT_EQ(rig.collect().size(), 1U);
+  Sequence same = make_sequence(3, 7, 6);
+  same.token_ids = rig.scheduler.find(1)->token_ids;
+  same.token_ids.push_back(5);
+  same.num_prompt_tokens = same.num_tokens();
+  same.max_length = same.num_tokens() + 1;
+  rig.add(same);
+  const Batch next = rig.scheduler.schedule(rig.now);
+  const auto slice = std::ranges::find(next.slices, SequenceId{3}, &BatchSlice::sequence);
+  ASSERT_NE(slice, next.slices.end());
+  EXPECT_LE(slice->context_length, 4);
+  EXPECT_EQ(rig.scheduler.fail(copying.step), (std::vector<SequenceId>{1, 2}));
 }
 
 TEST(Scheduler, AForkWithoutAPlaceQueuesWithItsToken) {

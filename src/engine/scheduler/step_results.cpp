@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cache/kv_cache.h"
+#include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/scheduler/entry.h"
 #include "engine/scheduler/scheduler.h"

@@ -10,11 +10,11 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "cache/kv_cache.h"
+#include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/scheduler/json_trace.h"
 #include "engine/scheduler/scheduler.h"

@@ -1,8 +1,6 @@
 // Sorted containers; nothing here walks over sequences.
 #include "engine/scheduler/waiting_queue.h"
 
-#include <cstdint>
-
 #include "engine/scheduler/entry.h"
 #include "engine/scheduler/key_shares.h"
 

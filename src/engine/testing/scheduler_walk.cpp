@@ -131,6 +131,7 @@ std::vector<std::int32_t> SchedulerWalk::choose_prompt() {
   const unsigned num_common = choose_(25);
   const unsigned num_own = 1 + choose_(15);
   std::vector<std::int32_t> ids;
+  ids.reserve(std::size_t{num_common} + num_own);
   for (unsigned i = 0; i < num_common; ++i)
     ids.push_back(static_cast<std::int32_t>(family * 1000 + i));
   for (unsigned i = 0; i < num_own; ++i) ids.push_back(static_cast<std::int32_t>(choose_(4)));
@@ -216,15 +217,22 @@ void SchedulerWalk::check_batch(const Batch& batch) const {
   for (const BatchSlice& slice : batch.slices) {
     require(sequences.insert(slice.sequence).second, "a sequence is in a step twice");
     require(!live_.at(slice.sequence).is_paused, "a paused sequence runs");
-    const int first = slice.context_length / options_.cache.page_size;
-    const int last = (slice.context_length + slice.num_rows - 1) / options_.cache.page_size;
-    for (std::size_t group = 0; group < options_.cache.groups.size(); ++group) {
-      for (int page = first; page <= last; ++page) {
-        const auto number = slice.pages->groups[group].at(static_cast<std::size_t>(page));
-        require(written.emplace(group, number).second, "two sequences write to one page");
-      }
-    }
+    for (const auto& page : pages_written(slice))
+      require(written.insert(page).second, "two sequences write to one page");
   }
+}
+
+// By group.
+std::set<std::pair<std::size_t, std::int32_t>> SchedulerWalk::pages_written(const BatchSlice& slice
+) const {
+  std::set<std::pair<std::size_t, std::int32_t>> pages;
+  const int first = slice.context_length / options_.cache.page_size;
+  const int last = (slice.context_length + slice.num_rows - 1) / options_.cache.page_size;
+  for (std::size_t group = 0; group < options_.cache.groups.size(); ++group) {
+    for (int page = first; page <= last; ++page)
+      pages.emplace(group, slice.pages->groups[group].at(static_cast<std::size_t>(page)));
+  }
+  return pages;
 }
 
 void SchedulerWalk::collect() {

@@ -11,7 +11,8 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <span>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "engine/batch.h"
@@ -65,6 +66,8 @@ class SchedulerWalk {
   void end_expired();
   void remove(SequenceId id, Keep keep);
   void check_batch(const Batch& batch) const;
+  [[nodiscard]] std::set<std::pair<std::size_t, std::int32_t>> pages_written(const BatchSlice& slice
+  ) const;
 
   Choose choose_;
   SchedulerOptions options_;

@@ -70,15 +70,18 @@ void SimDevice::write_rows(const Batch& batch) {
     ids.at(index(feed.row)) = samples_.at(feed.step).at(index(feed.sample));
   for (const BatchSlice& slice : batch.slices) {
     for (int i = 0; i < slice.num_rows; ++i) {
-      const int position = slice.context_length + i;
       const std::size_t row = index(slice.first_row + i);
-      if (batch.positions.at(row) != position)
+      if (batch.positions.at(row) != slice.context_length + i)
         throw std::logic_error("SimDevice: rows and positions differ");
-      for (std::size_t group = 0; group < pages_.size(); ++group) {
-        const auto page = slice.pages->groups.at(group).at(index(position / layout_.page_size));
-        pages_[group].at(index(page)).at(index(position % layout_.page_size)) = ids.at(row);
-      }
+      write(slice, slice.context_length + i, ids.at(row));
     }
+  }
+}
+
+void SimDevice::write(const BatchSlice& slice, int position, std::int32_t id) {
+  for (std::size_t group = 0; group < pages_.size(); ++group) {
+    const auto page = slice.pages->groups.at(group).at(index(position / layout_.page_size));
+    pages_[group].at(index(page)).at(index(position % layout_.page_size)) = id;
   }
 }
 
@@ -143,13 +146,7 @@ void SimDevice::run_failing(const Batch& batch) {
   for (const PageCopy& copy : batch.copies) spoil(copy.group, copy.to);
   for (const PageMove& move : batch.swap_in) spoil(move.group, move.page);
   for (const BatchSlice& slice : batch.slices) {
-    for (int position = slice.context_length; position < slice.context_length + slice.num_rows;
-         ++position) {
-      for (std::size_t group = 0; group < pages_.size(); ++group) {
-        const auto page = slice.pages->groups.at(group).at(index(position / layout_.page_size));
-        pages_[group].at(index(page)).at(index(position % layout_.page_size)) = kRubbish;
-      }
-    }
+    for (int i = 0; i < slice.num_rows; ++i) write(slice, slice.context_length + i, kRubbish);
   }
 }
 

@@ -53,6 +53,8 @@ class SimDevice {
 
   void move_pages(const Batch& batch);
   void write_rows(const Batch& batch);
+  // Puts `id` where the token at `position` belongs, in every group.
+  void write(const BatchSlice& slice, int position, std::int32_t id);
   [[nodiscard]] Ids known_tokens(const BatchSample& sample) const;
   [[nodiscard]] const BatchSlice& slice_of(const Batch& batch, int row) const;
   void check_pages(const BatchSlice& slice, std::span<const std::int32_t> token_ids) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,8 +14,10 @@
 #include <vector>
 
 #include "cache/kv_cache.h"
+#include "cache/page_layout.h"
 #include "engine/batch.h"
 #include "engine/scheduler/scheduler.h"
+#include "engine/scheduler/scheduler_options.h"
 #include "engine/sequence.h"
 #include "engine/testing/sim_device.h"
 
@@ -145,7 +148,7 @@ void Simulator::cancel(SequenceId id) { finish(id, SimEnd::open); }
 double percentile(std::vector<double> values, double share) {
   std::ranges::sort(values);
   const auto last = static_cast<double>(values.size() - 1);
-  return values.at(static_cast<std::size_t>(share * last + 0.5));
+  return values.at(static_cast<std::size_t>(std::lround(share * last)));
 }
 
 }  // namespace mlxs
