@@ -67,8 +67,9 @@ StepResult MlxRunner::run(const Batch& batch) {
     mx::eval(outputs);
     return {};
   }
-  const Sampled sampled =
-      sample(model_.logits(mx::take(hidden, sample_rows(batch), 0)), sampling_batch(batch));
+  SamplingBatch sampling = sampling_batch(batch);
+  sampling.cpu = model_.cpu_context();
+  const Sampled sampled = sample(model_.logits(mx::take(hidden, sample_rows(batch), 0)), sampling);
   outputs.push_back(sampled.tokens);
   outputs.push_back(sampled.valid);
   mx::eval(outputs);

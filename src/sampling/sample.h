@@ -17,6 +17,11 @@ struct Sampled {
 // logits [B, V] float32; -infinity excludes a token. Greedy rows take the best token, of equal ones
 // the lowest id. REQUIRES: B == batch.rows.size(), B > 0. ERRORS: engine_error for a token outside
 // of the vocabulary in a bias or a history: the caller checks requests.
+// Chosen by one primitive on the CPU, by the chain of filters.h elsewhere.
 [[nodiscard]] Sampled sample(const mx::array& logits, const SamplingBatch& batch);
+
+// The reference: the chain in plain MLX operations, on any device; same contract. What is drawn may
+// differ where two decisions are closer than rounding.
+[[nodiscard]] Sampled sample_reference(const mx::array& logits, const SamplingBatch& batch);
 
 }  // namespace mlxs
