@@ -252,7 +252,9 @@ std::unique_ptr<Submission> MlxRunner::submit(const Batch& batch) {
     mx::array logits = model_.logits(mx::take(hidden, sample_rows(batch), 0));
     if (fault_spoils("logits")) logits = logits * mx::array(kNan);
     fault_point("sampler");
-    const auto sampled = sample(logits, sampling_batch(batch), in_flight_tokens(batch));
+    SamplingBatch sampling = sampling_batch(batch);
+    sampling.cpu = model_.cpu_context();
+    const auto sampled = sample(logits, sampling, in_flight_tokens(batch));
     outputs.push_back(sampled.tokens);
     outputs.push_back(sampled.valid);
     sampled_.push_back({.step = batch.step, .tokens = sampled.tokens});

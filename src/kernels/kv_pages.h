@@ -41,6 +41,10 @@ struct KvPages {
   [[nodiscard]] std::vector<mx::array> arrays() const;
 };
 
+// An array without content, in large pages of the system where the CPU reads it and there are such:
+// attention jumps about in it. Memory that is not touched is not taken. ERRORS: std::bad_alloc.
+[[nodiscard]] mx::array make_kv_array(const mx::Shape& shape, mx::Dtype dtype);
+
 [[nodiscard]] mx::Dtype kv_dtype(KvType type);
 
 }  // namespace mlxs

@@ -1,7 +1,6 @@
 // The forward pass as a walk over the layers' descriptions.
 #include "model/model.h"
 
-#include <mlx/allocator.h>
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 #include <mlx/utils.h>
@@ -12,6 +11,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -33,21 +33,18 @@ mx::Dtype activation_dtype(const Checkpoint& checkpoint, const ModelSpec& spec, 
 
 namespace {
 
-// Not filled, as attention reads no slot before it was stored: memory that is not touched costs
-// nothing on the CPU.
+// Not filled, as attention reads no slot before it was stored.
 mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) {
-  std::size_t num_bytes = mx::size_of(dtype);
-  for (const int extent : shape) num_bytes *= static_cast<std::size_t>(extent);
-  mx::allocator::Data data = mx::allocator::malloc(num_bytes);
-  if (data.buffer().ptr() == nullptr) {
+  try {
+    return make_kv_array(shape, dtype);
+  } catch (const std::bad_alloc&) {
     throw Error(
         ErrorCode::invalid_config,
         fmt::format(
-            "[model] {} bytes of KV memory could not be allocated; lower kv_memory", num_bytes
+            "[model] a KV array of {} pages could not be allocated; lower kv_memory", shape[0]
         )
     );
   }
-  return mx::array(std::move(data), shape, dtype);
 }
 
 KvLayer make_layer(const mx::Shape& shape, KvType type, int group) {

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "kernels/batch_view.h"
+#include "kernels/cpu/cpu_context.h"
 #include "kernels/kv_pages.h"
 #include "kernels/kv_type.h"
 #include "kernels/mx.h"
@@ -81,6 +83,11 @@ class Model {
   [[nodiscard]] mx::Device device() const { return device_; }
   [[nodiscard]] mx::Dtype dtype() const { return dtype_; }  // of activations
   [[nodiscard]] std::int64_t weight_bytes() const { return weight_bytes_; }
+
+  // RETURNS: what the CPU's kernels share, null on a GPU; for the sampling of this model's logits.
+  [[nodiscard]] const std::shared_ptr<CpuContext>& cpu_context() const {
+    return weights_.embedding.cpu;
+  }
 
   // Who shares page tables; the index of a group is KvLayer::group. For keys and values of the
   // activations' type unless another is asked for.

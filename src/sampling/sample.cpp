@@ -2,11 +2,13 @@
 #include "sampling/sample.h"
 
 #include <mlx/ops.h>
+#include <mlx/utils.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <vector>
 
+#include "kernels/choose_token/choose_token.h"
 #include "mlx_serving/error.h"
 #include "sampling/filters.h"
 #include "sampling/penalties.h"
@@ -71,11 +73,22 @@ mx::array choose(const mx::array& logits, const SamplingBatch& batch) {
   return mx::where(mx::equal(temperatures, mx::array(0.0F)), best_tokens(logits), drawn);
 }
 
-}  // namespace
+std::vector<TokenRule> rules_of(const SamplingBatch& batch) {
+  std::vector<TokenRule> rules;
+  rules.reserve(batch.rows.size());
+  for (const SamplingRow& row : batch.rows) {
+    rules.push_back(
+        {.temperature = row.temperature,
+         .top_k = row.top_k,
+         .top_p = row.top_p,
+         .min_p = row.min_p,
+         .uniform = row.uniform}
+    );
+  }
+  return rules;
+}
 
-Sampled sample(
-    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
-) {
+void check(const mx::array& logits, const SamplingBatch& batch) {
   const bool fits = logits.ndim() == 2 && !batch.rows.empty() && logits.dtype() == mx::float32 &&
                     static_cast<std::size_t>(logits.shape(0)) == batch.rows.size();
   if (!fits) {
@@ -87,10 +100,34 @@ Sampled sample(
         )
     );
   }
-  mx::array adjusted = apply_penalties(apply_logit_bias(logits, batch), batch, in_flight);
+}
+
+mx::array adjust(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
+) {
+  return apply_penalties(apply_logit_bias(logits, batch), batch, in_flight);
+}
+
+}  // namespace
+
+Sampled sample_reference(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
+) {
+  check(logits, batch);
   return Sampled{
-      .tokens = choose(adjusted, batch), .valid = mx::isfinite(mx::logsumexp(logits, 1))
+      .tokens = choose(adjust(logits, batch, in_flight), batch),
+      .valid = mx::isfinite(mx::logsumexp(logits, 1))
   };
+}
+
+Sampled sample(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
+) {
+  if (mx::to_stream({}).device != mx::Device::cpu) return sample_reference(logits, batch, in_flight);
+  check(logits, batch);
+  const ChosenTokens chosen =
+      choose_tokens(adjust(logits, batch, in_flight), logits, rules_of(batch), batch.cpu);
+  return Sampled{.tokens = chosen.tokens, .valid = chosen.valid};
 }
 
 }  // namespace mlxs

@@ -19,9 +19,16 @@ struct Sampled {
 // logits [B, V] float32; -infinity excludes a token. Greedy rows take the best token, of equal ones
 // the lowest id. REQUIRES: B == batch.rows.size(), B > 0. ERRORS: engine_error for a token outside
 // of the vocabulary in a bias or a history: the caller checks requests.
+// Chosen by one primitive on the CPU, by the chain of filters.h elsewhere.
 // in_flight: for each place, oldest first, [B] int32: a token of the row's output that only the
 // device knows yet, -1 for none; penalties count it as any other.
 [[nodiscard]] Sampled sample(
+    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
+);
+
+// The reference: the chain in plain MLX operations, on any device; same contract. What is drawn may
+// differ where two decisions are closer than rounding.
+[[nodiscard]] Sampled sample_reference(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
 );
 

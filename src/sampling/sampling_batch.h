@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -33,8 +34,11 @@ struct SamplingRow {
   }
 };
 
+struct CpuContext;
+
 struct SamplingBatch {
-  std::vector<SamplingRow> rows;  // [B]
+  std::vector<SamplingRow> rows;         // [B]
+  std::shared_ptr<CpuContext> cpu = {};  // the model's on the CPU; null: one thread
 };
 
 // Where a sequence stands: its seed, and its tokens so far. The token to be drawn has the position

@@ -99,29 +99,33 @@ class Planner {
     }
   }
 
+  // Span by span, as the heads of one lie beside each other in memory.
   void add_spans(const SequenceView& sequence) {
     const Span spans = seen_spans(problem_, sequence.context_length);
-    const std::int64_t state = partial_size(problem_.head_dim);
+    const int num_spans = spans.last - spans.first + 1;
+    const std::int64_t states = group_size(problem_) * partial_size(problem_.head_dim);
     for (int kv_head = 0; kv_head < problem_.num_kv_heads; ++kv_head) {
       merges_[num_merges_++] = {
-          .partials = partials_,
-          .num_spans = spans.last - spans.first + 1,
+          .partials = partials_ + kv_head * num_spans * states,
+          .num_spans = num_spans,
           .row = sequence.first_row,
           .kv_head = kv_head
       };
-      for (int span = spans.first; span <= spans.last; ++span) {
+    }
+    for (int span = 0; span < num_spans; ++span) {
+      for (int kv_head = 0; kv_head < problem_.num_kv_heads; ++kv_head) {
         tasks_[num_tasks_++] = {
             .pages = sequence.pages[group_].data(),
             .first_row = sequence.first_row,
             .num_rows = 1,
             .position = sequence.context_length,
             .kv_head = kv_head,
-            .partial = partials_,
-            .span = span
+            .partial = partials_ + (kv_head * num_spans + span) * states,
+            .span = spans.first + span
         };
-        partials_ += group_size(problem_) * state;
       }
     }
+    partials_ += problem_.num_kv_heads * num_spans * states;
   }
 
   const AttentionProblem& problem_;

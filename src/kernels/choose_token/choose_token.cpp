@@ -1,0 +1,124 @@
+// The primitive: rows dealt to the team.
+#include "kernels/choose_token/choose_token.h"
+
+#include <mlx/allocator.h>
+#include <mlx/backend/cpu/encoder.h>
+#include <mlx/ops.h>
+#include <mlx/primitives.h>
+#include <mlx/utils.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace mlxs {
+namespace {
+
+struct ChooseTask {
+  std::shared_ptr<CpuContext> context;
+  std::shared_ptr<const std::vector<TokenRule>> rules;
+  const float* adjusted = nullptr;  // [B, V]
+  const float* raw = nullptr;       // [B, V]
+  std::int32_t* tokens = nullptr;
+  bool* valid = nullptr;
+  std::size_t vocab_size = 0;
+
+  void run() const {
+    context->scratch.reset();
+    const TokenKernels& kernels = token_kernels(context->path);
+    const auto num_threads = static_cast<std::size_t>(context->team.num_threads());
+    auto* scratch = context->scratch.take<ChooseScratch>(num_threads);
+    const std::size_t num_blocks = (vocab_size + ChooseScratch::kBlock - 1) / ChooseScratch::kBlock;
+    for (std::size_t thread = 0; thread < num_threads; ++thread) {
+      scratch[thread].ids = {context->scratch.take<std::int32_t>(vocab_size), vocab_size};
+      scratch[thread].block_sums = {context->scratch.take<double>(num_blocks), num_blocks};
+    }
+    context->team.run(static_cast<int>(rules->size()), [&](int part, int thread) {
+      const auto row = static_cast<std::size_t>(part);
+      const std::span<const float> logits{adjusted + row * vocab_size, vocab_size};
+      tokens[row] =
+          choose_row(kernels, logits, (*rules)[row], scratch[static_cast<std::size_t>(thread)]);
+      const RowScan scan = kernels.scan(raw + row * vocab_size, static_cast<int>(vocab_size));
+      valid[row] = !scan.has_invalid && scan.largest > -std::numeric_limits<float>::infinity();
+    });
+  }
+};
+
+// Inputs: adjusted, raw. Outputs: tokens, valid.
+class ChooseTokens final : public mx::Primitive {
+ public:
+  ChooseTokens(
+      mx::Stream stream,
+      std::shared_ptr<CpuContext> context,
+      std::shared_ptr<const std::vector<TokenRule>> rules
+  )
+      : Primitive(stream), context_(std::move(context)), rules_(std::move(rules)) {}
+
+  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override {
+    if (!inputs[0].flags().row_contiguous || !inputs[1].flags().row_contiguous)
+      throw std::invalid_argument("[choose_tokens] the logits must be row-major");
+    for (mx::array& output : outputs) output.set_data(mx::allocator::malloc(output.nbytes()));
+    const ChooseTask task{
+        .context = context_,
+        .rules = rules_,
+        .adjusted = inputs[0].data<float>(),
+        .raw = inputs[1].data<float>(),
+        .tokens = outputs[0].data<std::int32_t>(),
+        .valid = outputs[1].data<bool>(),
+        .vocab_size = static_cast<std::size_t>(inputs[0].shape(1))
+    };
+    // MLX keeps the inputs until the task is done, but not the outputs.
+    mx::cpu::get_command_encoder(stream()).dispatch(
+        [task, tokens = outputs[0].data_shared_ptr(), valid = outputs[1].data_shared_ptr()] {
+          task.run();
+        }
+    );
+  }
+
+  void eval_gpu(
+      const std::vector<mx::array>& /*inputs*/, std::vector<mx::array>& /*outputs*/
+  ) override {
+    throw std::logic_error("[choose_tokens] runs on the CPU only");
+  }
+
+  const char* name() const override { return "ChooseTokens"; }
+
+ private:
+  std::shared_ptr<CpuContext> context_;
+  std::shared_ptr<const std::vector<TokenRule>> rules_;
+};
+
+}  // namespace
+
+ChosenTokens choose_tokens(
+    const mx::array& adjusted,
+    const mx::array& raw,
+    std::vector<TokenRule> rules,
+    const std::shared_ptr<CpuContext>& cpu
+) {
+  const bool fits = adjusted.ndim() == 2 && adjusted.dtype() == mx::float32 &&
+                    raw.shape() == adjusted.shape() && raw.dtype() == mx::float32 &&
+                    adjusted.shape(1) > 0 &&
+                    static_cast<std::size_t>(adjusted.shape(0)) == rules.size();
+  if (!fits) throw std::invalid_argument("[choose_tokens] needs logits [B, V] and B rules");
+  auto context = cpu ? cpu : std::make_shared<CpuContext>(CpuOptions{.num_threads = 1});
+  const mx::Shape shape{adjusted.shape(0)};
+  const std::vector<mx::array> outputs = mx::array::make_arrays(
+      {shape, shape},
+      {mx::int32, mx::bool_},
+      std::make_shared<ChooseTokens>(
+          mx::to_stream(mx::Device(mx::Device::cpu)),
+          std::move(context),
+          std::make_shared<const std::vector<TokenRule>>(std::move(rules))
+      ),
+      {mx::contiguous(adjusted), mx::contiguous(raw)}
+  );
+  return {.tokens = outputs[0], .valid = outputs[1]};
+}
+
+}  // namespace mlxs
