@@ -5,7 +5,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
@@ -47,8 +46,9 @@ std::string file_name(const PageKey& name) {
 
 std::optional<std::uint64_t> parse_hex(std::string_view digits) {
   std::uint64_t value = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
+  const char* const begin = std::to_address(digits.begin());
+  const char* const end = begin + digits.size();
+  const auto [stop, error] = std::from_chars(begin, end, value, 16);
   if (stop != end || error != std::errc()) return std::nullopt;
   return value;
 }
@@ -105,17 +105,18 @@ void DiskTier::scan() {
   std::ranges::sort(found, [](const FileEntry& a, const FileEntry& b) {
     return std::pair(a.modified_ns, a.name) < std::pair(b.modified_ns, b.name);
   });
-  for (const FileEntry& file : found) {
-    if (file.name == kUnfinishedName) {
-      clean_up(file.name);
-    } else if (const auto name = parse_name(file.name)) {
-      add({.name = *name, .num_bytes = file.num_bytes});
-      if (file.num_bytes == 0 || file.num_bytes > options_.max_page_bytes) {
-        drop(std::prev(entries_.end()));
-      }
-    }
-  }
+  for (const FileEntry& file : found) take_over(file);
   attempt([this] { make_room(0); });
+}
+
+void DiskTier::take_over(const FileEntry& file) {
+  if (file.name == kUnfinishedName) clean_up(file.name);
+  const auto name = parse_name(file.name);
+  if (!name) return;
+  add({.name = *name, .num_bytes = file.num_bytes});
+  if (file.num_bytes == 0 || file.num_bytes > options_.max_page_bytes) {
+    drop(std::prev(entries_.end()));
+  }
 }
 
 // Models of which one has been in the folder before another do not know each other's files.

@@ -80,6 +80,7 @@ class DiskTier {
   using Place = std::list<Entry>::iterator;
 
   void scan();
+  void take_over(const FileEntry& file);
   [[nodiscard]] PageKey name_of(const PageKey& key) const;
   [[nodiscard]] bool may_try();
   bool attempt(const std::function<void()>& operation);

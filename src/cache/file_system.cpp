@@ -4,14 +4,16 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -112,6 +114,7 @@ std::vector<FileEntry> Folder::list() {
   copy.release();
   std::vector<FileEntry> entries;
   errno = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this call's own
   while (const dirent* found = ::readdir(folder.get())) {
     struct stat status{};
     const char* const name = static_cast<const char*>(found->d_name);

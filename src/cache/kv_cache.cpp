@@ -46,6 +46,7 @@ KvCache::Options checked(KvCache::Options options) {
 
 std::vector<PagePool> make_pools(const CacheLayout& layout) {
   std::vector<PagePool> pools;
+  pools.reserve(layout.groups.size());
   for (const PageGroup& group : layout.groups) pools.emplace_back(group.num_pages);
   return pools;
 }
@@ -95,6 +96,8 @@ struct KvCache::State {
 
   void take_match(CachedSequence& sequence, const PrefixTree::Match& match);
   void commit_page(SequenceId id, CachedSequence& sequence, std::span<const std::int32_t> tokens);
+  void make_writable(CachedSequence& sequence, PageRef index, std::vector<PageCopy>& copies);
+  void count_pages(const CachedSequence& sequence, std::vector<std::vector<int>>& held) const;
   void trim(CachedSequence& sequence, int group, int first_page);
 
   // The entry of a page table, which grows to have it.
@@ -134,7 +137,8 @@ int KvCache::start(
     tree.use(match.node);
   }
   state_->take_match(sequence, match);
-  const auto num_matched = static_cast<std::size_t>(sequence.start_depth * state_->page_size());
+  const auto num_matched = static_cast<std::size_t>(sequence.start_depth) *
+                           static_cast<std::size_t>(state_->page_size());
   sequence.last_claim = tree.claim(sequence.node, prompt.subspan(num_matched), id);
   return sequence.num_computed;
 }
@@ -151,7 +155,7 @@ void KvCache::State::take_match(CachedSequence& sequence, const PrefixTree::Matc
     sequence.first_pages[static_cast<std::size_t>(group)] = std::min(first, num_pages);
     entry(sequence, group, num_pages - 1);
   }
-  for (int page = num_pages - 1; page >= 0; --page, node = node->parent) {
+  for (int page = num_pages - 1; page >= 0 && node != nullptr; --page, node = node->parent) {
     for (int group = 0; group < num_groups(); ++group) {
       if (page < sequence.first_pages[static_cast<std::size_t>(group)]) continue;
       const std::int32_t shared = node->pages[static_cast<std::size_t>(group)];
@@ -186,17 +190,24 @@ bool KvCache::grow(SequenceId id, int num_tokens, std::vector<PageCopy>& copies)
   }
   for (int group = 0; group < state_->num_groups(); ++group) {
     for (int page = first; page < end; ++page) {
-      std::int32_t& mine = State::entry(sequence, group, page);
-      if (mine == kNoPage) {
-        mine = state_->tree.allocate(group);
-      } else if (state_->pool(group).ref_count(mine) > 1) {
-        const std::int32_t shared = std::exchange(mine, state_->tree.allocate(group));
-        copies.push_back({.group = group, .from = shared, .to = mine});
-        state_->tree.let_go({.group = group, .page = shared});
-      }
+      state_->make_writable(sequence, {.group = group, .page = page}, copies);
     }
   }
   return true;
+}
+
+// Makes entry `index.page` of the group's table a page that only this sequence holds.
+void KvCache::State::make_writable(
+    CachedSequence& sequence, PageRef index, std::vector<PageCopy>& copies
+) {
+  std::int32_t& mine = entry(sequence, index.group, index.page);
+  if (mine == kNoPage) {
+    mine = tree.allocate(index.group);
+  } else if (pool(index.group).ref_count(mine) > 1) {
+    const std::int32_t shared = std::exchange(mine, tree.allocate(index.group));
+    copies.push_back({.group = index.group, .from = shared, .to = mine});
+    tree.let_go({.group = index.group, .page = shared});
+  }
 }
 
 bool KvCache::restore(SequenceId id, int num_tokens) {
@@ -342,18 +353,23 @@ const CacheLayout& KvCache::layout() const { return state_->options.layout; }
 
 void KvCache::clear() { state_->tree.clear(); }
 
+void KvCache::State::count_pages(
+    const CachedSequence& sequence, std::vector<std::vector<int>>& held
+) const {
+  for (std::size_t group = 0; group < options.layout.groups.size(); ++group) {
+    for (const std::int32_t page : sequence.tables.groups[group]) {
+      if (page != kNoPage) ++held[group].at(static_cast<std::size_t>(page));
+    }
+  }
+}
+
 void KvCache::check() const {
   std::vector<std::vector<int>> held;
+  held.reserve(state_->options.layout.groups.size());
   for (const PageGroup& group : state_->options.layout.groups) {
     held.emplace_back(static_cast<std::size_t>(group.num_pages), 0);
   }
-  for (const auto& [id, sequence] : state_->sequences) {
-    for (std::size_t group = 0; group < held.size(); ++group) {
-      for (const std::int32_t page : sequence.tables.groups[group]) {
-        if (page != kNoPage) ++held[group].at(static_cast<std::size_t>(page));
-      }
-    }
-  }
+  for (const auto& [id, sequence] : state_->sequences) state_->count_pages(sequence, held);
   state_->tree.check(held);
 }
 

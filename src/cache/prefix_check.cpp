@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cache/lru_list.h"
 #include "cache/page_key.h"
 #include "cache/page_layout.h"
-#include "cache/page_pool.h"
 #include "cache/prefix_tree.h"
 
 namespace mlxs {
@@ -44,6 +44,7 @@ void PrefixTree::check_node(const PrefixNode& node) const {
 
 void PrefixTree::check(const std::vector<std::vector<int>>& held) const {
   std::vector<const PrefixNode*> nodes;
+  nodes.reserve(roots_.size());
   for (const auto& [salt, root] : roots_) nodes.push_back(root.get());
   std::size_t num_in_tree = 0;
   while (!nodes.empty()) {

@@ -11,10 +11,10 @@
 #include <memory>
 #include <span>
 #include <stdexcept>
-#include <string>
 #include <utility>
 #include <vector>
 
+#include "cache/lru_list.h"
 #include "cache/page_key.h"
 #include "cache/page_layout.h"
 #include "cache/page_pool.h"
@@ -61,6 +61,7 @@ PrefixTree::PrefixTree(const CacheLayout& layout, std::vector<PagePool>& pools)
 // A long text is a deep tree: taking it apart by recursion could overflow the stack.
 PrefixTree::~PrefixTree() {
   std::vector<std::unique_ptr<PrefixNode>> nodes;
+  nodes.reserve(roots_.size());
   for (auto& [salt, root] : roots_) nodes.push_back(std::move(root));
   while (!nodes.empty()) {
     const std::unique_ptr<PrefixNode> node = std::move(nodes.back());
@@ -210,7 +211,9 @@ void PrefixTree::let_go(PageRef ref) {
 std::int32_t PrefixTree::allocate(int group) {
   PagePool& pool = pools_.at(static_cast<std::size_t>(group));
   if (pool.num_free() == 0) evict_one(group);
-  return pool.allocate().value();
+  const auto page = pool.allocate();
+  if (!page) throw std::logic_error("PrefixTree::allocate: an eviction freed no page");
+  return *page;
 }
 
 int PrefixTree::num_evictable(int group) const {

@@ -26,7 +26,7 @@ struct PrefixNode;
 // Orders children by their tokens, so that the one with the longest common beginning is a neighbour
 // of where a text would stand.
 struct ByTokens {
-  using is_transparent = void;
+  using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard's name
   using Tokens = std::span<const std::int32_t>;
   using Child = std::unique_ptr<PrefixNode>;
 
