@@ -57,10 +57,11 @@ std::vector<std::vector<std::int32_t>> read_texts() {
 }
 
 std::vector<float> logits_of(const Model& model, const std::vector<std::int32_t>& tokens) {
-  KvPages pages = model.make_kv_pages(kMaxPages, kPageSize);
+  KvPages pages = model.make_kv_pages({.num_pages = {kMaxPages}, .page_size = kPageSize});
   SequenceView sequence{.num_rows = static_cast<int>(tokens.size())};
-  for (int page = 0; page < kMaxPages; ++page) sequence.pages.push_back(page);
-  const BatchView batch = make_batch_view({sequence}, kPageSize, kMaxPages);
+  std::vector<std::int32_t>& table = sequence.pages.emplace_back();
+  for (int page = 0; page < kMaxPages; ++page) table.push_back(page);
+  const BatchView batch = make_batch_view({sequence}, pages.shape);
   const mx::array ids(tokens.data(), mx::Shape{static_cast<int>(tokens.size())}, mx::int32);
   return host_values(model.logits(model.forward(ids, batch_positions(batch), batch, pages)));
 }
