@@ -5,11 +5,15 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "kernels/kv_pages.h"
 #include "mlx_serving/error.h"
 
 namespace mlxs {

@@ -10,6 +10,9 @@
 #include <new>
 #include <stdexcept>
 #include <utility>
+#include <vector>
+
+#include "kernels/kv_type.h"
 #ifdef __linux__
 #include <sys/mman.h>
 #endif

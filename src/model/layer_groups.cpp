@@ -1,8 +1,14 @@
 // Groups by window, in the order in which the windows appear.
 #include "model/layer_groups.h"
 
+#include <cstdint>
 #include <algorithm>
 #include <cstddef>
+#include <vector>
+
+#include "kernels/kv_type.h"
+#include "kernels/layer_spec.h"
+#include "model/model_spec.h"
 
 namespace mlxs {
 
@@ -17,7 +23,8 @@ std::vector<LayerGroup> layer_groups(const ModelSpec& spec, KvType type) {
       group = groups.end() - 1;
     }
     group->layers.push_back(static_cast<int>(index));
-    group->bytes_per_token += 2 * attention.num_kv_heads * kv_head_bytes(type, attention.head_dim);
+    group->bytes_per_token +=
+        std::int64_t{2} * attention.num_kv_heads * kv_head_bytes(type, attention.head_dim);
   }
   return groups;
 }

@@ -9,18 +9,33 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "kernels/batch_view.h"
 #include "kernels/cpu/cpu_context.h"
+#include "kernels/decoder_layer/decoder_layer.h"
 #include "kernels/decoder_layer/decoder_layer_cpu.h"
 #include "kernels/decoder_layer/output_head.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/kv_pages.h"
+#include "kernels/kv_type.h"
+#include "kernels/layer_spec.h"
+#include "kernels/rope/rope.h"
 #include "mlx_serving/error.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/tensor_info.h"
+#include "model/layer_groups.h"
+#include "model/model_spec.h"
+#include "model/random_weights.h"
 #include "model/tensor_loader.h"
+#include "model/weights.h"
 
 namespace mlxs {
 mx::Dtype activation_dtype(const Checkpoint& checkpoint, const ModelSpec& spec, mx::Device device) {
@@ -138,8 +153,7 @@ mx::array Model::forward(
     hidden = decoder_layer(
         hidden,
         layer,
-        batch,
-        rope < 0 ? nullptr : &tables[static_cast<std::size_t>(rope)],
+        {.batch = batch, .rope = rope < 0 ? nullptr : &tables[static_cast<std::size_t>(rope)]},
         pages.layers[index]
     );
   }

@@ -6,12 +6,15 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
+#include "kernels/choose_token/choose_row.h"
 #include "kernels/choose_token/choose_token.h"
 #include "mlx_serving/error.h"
 #include "sampling/filters.h"
 #include "sampling/penalties.h"
+#include "sampling/sampling_batch.h"
 
 namespace mlxs {
 namespace {
@@ -66,7 +69,7 @@ mx::array choose(const mx::array& logits, const SamplingBatch& batch) {
   const bool has_drawn = any_row(batch, [](const SamplingRow& row) { return !row.is_greedy(); });
   if (!has_drawn) return best_tokens(logits);
   const mx::array kept = filter(divide_by_temperature(logits, batch), batch);
-  const mx::array drawn = draw(kept, column_array(column(batch, &SamplingRow::uniform)));
+  mx::array drawn = draw(kept, column_array(column(batch, &SamplingRow::uniform)));
   if (!has_greedy) return drawn;
   const mx::array temperatures =
       mx::flatten(column_array(column(batch, &SamplingRow::temperature)));

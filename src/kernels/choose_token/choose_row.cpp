@@ -9,6 +9,9 @@
 #include <limits>
 #include <span>
 
+#include "kernels/choose_token/token_kernel.h"
+#include "kernels/cpu/cpu_path.h"
+
 namespace mlxs {
 namespace {
 

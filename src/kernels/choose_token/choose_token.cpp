@@ -16,6 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/choose_token/choose_row.h"
+#include "kernels/choose_token/token_kernel.h"
+#include "kernels/cpu/cpu_context.h"
+
 namespace mlxs {
 namespace {
 

@@ -3,8 +3,17 @@
 
 #include <mlx/ops.h>
 
+#include <cstddef>
+#include <optional>
+
+#include "kernels/batch_view.h"
 #include "kernels/decoder_layer/decoder_layer_cpu.h"
+#include "kernels/kv_pages.h"
+#include "kernels/layer_spec.h"
+#include "kernels/linear/linear.h"
+#include "kernels/paged_attention/paged_attention.h"
 #include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
 #include "kernels/store_kv/store_kv.h"
 #include "kernels/swiglu/swiglu.h"
 
@@ -21,11 +30,7 @@ mx::array heads(const mx::array& projected, int num_heads, int head_dim) {
 }
 
 mx::array attention_block(
-    const mx::array& x,
-    const DecoderLayer& layer,
-    const BatchView& batch,
-    const RopeTables* rope,
-    KvLayer& pool
+    const mx::array& x, const DecoderLayer& layer, const LayerStep& step, KvLayer& pool
 ) {
   const AttentionSpec& spec = layer.attention_spec;
   const AttentionWeights& weights = layer.attention;
@@ -34,12 +39,12 @@ mx::array attention_block(
   const mx::array values = heads(linear(x, weights.v), spec.num_kv_heads, spec.head_dim);
   queries = maybe_norm(queries, weights.q_norm, layer.norm_eps);
   keys = maybe_norm(keys, weights.k_norm, layer.norm_eps);
-  if (rope != nullptr) {
-    queries = apply_rope(queries, *rope);
-    keys = apply_rope(keys, *rope);
+  if (step.rope != nullptr) {
+    queries = apply_rope(queries, *step.rope);
+    keys = apply_rope(keys, *step.rope);
   }
-  store_kv(pool, keys, values, batch.slots[static_cast<std::size_t>(pool.group)]);
-  const mx::array mixed = paged_attention(queries, pool, batch, spec);
+  store_kv(pool, keys, values, step.batch.slots[static_cast<std::size_t>(pool.group)]);
+  const mx::array mixed = paged_attention(queries, pool, step.batch, spec);
   return linear(mx::reshape(mixed, {x.shape(0), spec.num_heads * spec.head_dim}), weights.o);
 }
 
@@ -53,28 +58,20 @@ mx::array mlp_block(const mx::array& x, const DecoderLayer& layer) {
 }  // namespace
 
 mx::array decoder_layer(
-    const mx::array& x,
-    const DecoderLayer& layer,
-    const BatchView& batch,
-    const RopeTables* rope,
-    KvLayer& pool
+    const mx::array& x, const DecoderLayer& layer, const LayerStep& step, KvLayer& pool
 ) {
-  if (layer.cpu) return decoder_layer_cpu(x, layer.cpu, batch, rope, pool);
-  return decoder_layer_reference(x, layer, batch, rope, pool);
+  if (layer.cpu) return decoder_layer_cpu(x, layer.cpu, step, pool);
+  return decoder_layer_reference(x, layer, step, pool);
 }
 
 mx::array decoder_layer_reference(
-    const mx::array& x,
-    const DecoderLayer& layer,
-    const BatchView& batch,
-    const RopeTables* rope,
-    KvLayer& pool
+    const mx::array& x, const DecoderLayer& layer, const LayerStep& step, KvLayer& pool
 ) {
   const AttentionWeights& attention = layer.attention;
   const MlpWeights& mlp = layer.mlp;
   const float eps = layer.norm_eps;
   const mx::array mixed =
-      attention_block(maybe_norm(x, attention.pre_norm, eps), layer, batch, rope, pool);
+      attention_block(maybe_norm(x, attention.pre_norm, eps), layer, step, pool);
   const mx::array attended = x + maybe_norm(mixed, attention.post_norm, eps);
   return attended +
          maybe_norm(mlp_block(maybe_norm(attended, mlp.pre_norm, eps), layer), mlp.post_norm, eps);

@@ -43,23 +43,21 @@ struct DecoderLayer {
   std::shared_ptr<const CpuLayer> cpu = {};
 };
 
+// What the layers of a step have in common.
+struct LayerStep {
+  const BatchView& batch;
+  const RopeTables* rope = nullptr;  // of the layer's RopeSpec; nullptr where it has none
+};
+
 // x [T, E] -> [T, E]; the batch's keys and values are stored in `pool`, whose arrays are replaced
-// by their successors. `rope` is the tables of the layer's RopeSpec, nullptr where it has none.
+// by their successors.
 [[nodiscard]] mx::array decoder_layer(
-    const mx::array& x,
-    const DecoderLayer& layer,
-    const BatchView& batch,
-    const RopeTables* rope,
-    KvLayer& pool
+    const mx::array& x, const DecoderLayer& layer, const LayerStep& step, KvLayer& pool
 );
 
 // The reference: the plain composition; same contract.
 [[nodiscard]] mx::array decoder_layer_reference(
-    const mx::array& x,
-    const DecoderLayer& layer,
-    const BatchView& batch,
-    const RopeTables* rope,
-    KvLayer& pool
+    const mx::array& x, const DecoderLayer& layer, const LayerStep& step, KvLayer& pool
 );
 
 }  // namespace mlxs

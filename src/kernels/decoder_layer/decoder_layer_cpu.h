@@ -30,8 +30,7 @@ struct CpuLayer {
 [[nodiscard]] mx::array decoder_layer_cpu(
     const mx::array& x,
     const std::shared_ptr<const CpuLayer>& layer,
-    const BatchView& batch,
-    const RopeTables* rope,
+    const LayerStep& step,
     KvLayer& pool
 );
 

@@ -103,8 +103,9 @@ class FusedLayer : public ::testing::TestWithParam<CpuPath> {
     const mx::array x = random_array({kRows, kHidden}, 20);
     KvLayer expected_pool = pool(features.type);
     KvLayer actual_pool = pool(features.type);
-    const mx::array expected = decoder_layer_reference(x, reference, batch, &tables, expected_pool);
-    const mx::array actual = decoder_layer_cpu(x, fused, batch, &tables, actual_pool);
+    const mx::array expected =
+        decoder_layer_reference(x, reference, {batch, &tables}, expected_pool);
+    const mx::array actual = decoder_layer_cpu(x, fused, {batch, &tables}, actual_pool);
     // The half types round where the products differ in their last place.
     const float tolerance = features.type == KvType::float32 ? 1e-4F : 3e-2F;
     expect_close(actual, expected, tolerance);
@@ -141,8 +142,7 @@ TEST_P(FusedLayer, WritesThePoolInPlace) {
       {.page_size = 4, .groups = {{.num_pages = 12, .window = 6}}}
   );
   KvLayer successor = kept;
-  mx::array out =
-      decoder_layer_cpu(random_array({1, kHidden}, 1), fused, batch, nullptr, successor);
+  mx::array out = decoder_layer_cpu(random_array({1, kHidden}, 1), fused, {batch}, successor);
   out.eval();
   EXPECT_EQ(successor.keys.data<float>(), address);
   EXPECT_NE(address[2 * 4 * 2 * kHeadDim], 0.0F);

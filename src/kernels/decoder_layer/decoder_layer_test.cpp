@@ -51,7 +51,7 @@ mx::array run(const mx::array& x, const std::vector<SequenceView>& sequences, Kv
   const BatchView batch =
       make_batch_view(sequences, {.page_size = 4, .groups = {{.num_pages = 8}}});
   const RopeTables tables = rope_tables(batch_positions(batch), batch.long_rope_rows, rope);
-  return decoder_layer(x, random_layer(), batch, &tables, pool);
+  return decoder_layer(x, random_layer(), {batch, &tables}, pool);
 }
 
 TEST(DecoderLayer, ChunksAndDecodesEqualOnePrefill) {

@@ -15,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/cpu_context.h"
 #include "kernels/decoder_layer/cpu_rows.h"
+#include "kernels/linear/linear.h"
 #include "kernels/linear/linear_input.h"
 #include "kernels/linear/packed_linear.h"
 #include "kernels/rms_norm/rms_norm.h"
@@ -112,7 +114,7 @@ class OutputHeadCpu final : public mx::UnaryPrimitive {
 }  // namespace
 
 mx::array output_head_reference(const mx::array& hidden, const OutputHead& head) {
-  const mx::array scores =
+  mx::array scores =
       mx::astype(linear(rms_norm(hidden, head.norm, head.norm_eps), head.output), mx::float32);
   if (head.soft_cap <= 0.0F) return scores;
   const mx::array cap(head.soft_cap);

@@ -8,13 +8,17 @@
 #include <mlx/utils.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "kernels/kv_pages.h"
 
 namespace mlxs {
 namespace {
@@ -82,6 +86,7 @@ void keep_and_run(
     mx::Stream stream, const std::vector<mx::array>& outputs, std::function<void()> task
 ) {
   std::vector<std::shared_ptr<mx::array::Data>> buffers;
+  buffers.reserve(outputs.size());
   for (const mx::array& output : outputs) buffers.push_back(output.data_shared_ptr());
   mx::cpu::get_command_encoder(stream).dispatch([task = std::move(task),
                                                  buffers = std::move(buffers)] { task(); });
@@ -98,6 +103,16 @@ class PagePrimitive : public mx::Primitive {
   }
 };
 
+void copy_within(const PageSpan& span, const std::vector<PagePair>& pairs) {
+  for (const PagePair& pair : pairs) {
+    std::memcpy(
+        span.begin + static_cast<std::size_t>(pair.to) * span.num_bytes,
+        span.begin + static_cast<std::size_t>(pair.from) * span.num_bytes,
+        span.num_bytes
+    );
+  }
+}
+
 class CopyPages final : public PagePrimitive {
  public:
   CopyPages(mx::Stream stream, std::vector<PagePair> pairs)
@@ -106,15 +121,7 @@ class CopyPages final : public PagePrimitive {
   void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override {
     for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].copy_shared_buffer(inputs[i]);
     keep_and_run(stream(), outputs, [spans = spans_of(inputs), pairs = pairs_] {
-      for (const PageSpan& span : spans) {
-        for (const PagePair& pair : pairs) {
-          std::memcpy(
-              span.begin + static_cast<std::size_t>(pair.to) * span.num_bytes,
-              span.begin + static_cast<std::size_t>(pair.from) * span.num_bytes,
-              span.num_bytes
-          );
-        }
-      }
+      for (const PageSpan& span : spans) copy_within(span, pairs);
     });
   }
 

@@ -7,6 +7,13 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/batch_view.h"
+#include "kernels/cpu/cpu_context.h"
+#include "kernels/cpu/cpu_path.h"
+#include "kernels/cpu/scratch_arena.h"
+#include "kernels/paged_attention/attention_kernel.h"
+#include "kernels/worker_team.h"
+
 namespace mlxs {
 namespace {
 
@@ -46,14 +53,14 @@ Sizes count(const AttentionProblem& problem, std::span<const SequenceView> seque
   for (const SequenceView& sequence : sequences) {
     if (is_cut(problem, sequence)) {
       const Span spans = seen_spans(problem, sequence.context_length);
-      const auto num_spans = static_cast<std::size_t>(spans.last - spans.first + 1);
+      const std::size_t num_spans = static_cast<unsigned>(spans.last - spans.first) + 1U;
       sizes.num_tasks += num_spans * num_kv_heads;
       sizes.num_merges += num_kv_heads;
       sizes.num_partials += num_spans * static_cast<std::size_t>(problem.num_heads);
     } else {
       const int tokens = tile_tokens(problem);
-      sizes.num_tasks +=
-          static_cast<std::size_t>((sequence.num_rows + tokens - 1) / tokens) * num_kv_heads;
+      const int num_tiles = (sequence.num_rows - 1) / tokens + 1;
+      sizes.num_tasks += static_cast<std::size_t>(num_tiles) * num_kv_heads;
     }
   }
   return sizes;
@@ -103,10 +110,11 @@ class Planner {
   void add_spans(const SequenceView& sequence) {
     const Span spans = seen_spans(problem_, sequence.context_length);
     const int num_spans = spans.last - spans.first + 1;
-    const std::int64_t states = group_size(problem_) * partial_size(problem_.head_dim);
+    const std::int64_t states =
+        std::int64_t{group_size(problem_)} * partial_size(problem_.head_dim);
     for (int kv_head = 0; kv_head < problem_.num_kv_heads; ++kv_head) {
       merges_[num_merges_++] = {
-          .partials = partials_ + kv_head * num_spans * states,
+          .partials = partials_ + std::int64_t{kv_head} * num_spans * states,
           .num_spans = num_spans,
           .row = sequence.first_row,
           .kv_head = kv_head
@@ -120,12 +128,12 @@ class Planner {
             .num_rows = 1,
             .position = sequence.context_length,
             .kv_head = kv_head,
-            .partial = partials_ + (kv_head * num_spans + span) * states,
+            .partial = partials_ + (std::int64_t{kv_head} * num_spans + span) * states,
             .span = spans.first + span
         };
       }
     }
-    partials_ += problem_.num_kv_heads * num_spans * states;
+    partials_ += std::int64_t{problem_.num_kv_heads} * num_spans * states;
   }
 
   const AttentionProblem& problem_;

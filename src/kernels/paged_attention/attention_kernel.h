@@ -20,8 +20,8 @@ inline constexpr int kMaxTaskRows = 96;  // query heads of one task, over its to
 
 // The layer. Head h uses kv head h / (num_heads / num_kv_heads).
 struct AttentionProblem {
-  const float* queries = nullptr;  // [T, query_stride]: H * D values of each row
-  float* out = nullptr;            // [T, H * D]
+  const float* queries = nullptr;   // [T, query_stride]: H * D values of each row
+  float* out = nullptr;             // [T, H * D]
   const std::byte* keys = nullptr;  // [P, S, Hkv, D] of `type`
   const std::byte* values = nullptr;
   const float* key_scales = nullptr;  // int8: [P, S, Hkv]
@@ -68,8 +68,9 @@ struct MergeTask {
 // Floats that attend() needs for itself, for tasks of so many query heads.
 [[nodiscard]] constexpr std::int64_t attention_scratch_size(int head_dim, int num_query_rows) {
   const std::int64_t padded = padded_head_dim(head_dim);
-  const std::int64_t per_row = padded + 2 * partial_size(head_dim) + kKeyTile;
-  return num_query_rows * per_row + 2 * kKeyTile * padded;
+  const std::int64_t state = partial_size(head_dim);
+  const std::int64_t per_row = padded + 2 * state + kKeyTile;
+  return num_query_rows * per_row + std::int64_t{2} * kKeyTile * padded;
 }
 
 struct AttentionKernels {

@@ -4,9 +4,15 @@
 #include <mlx/ops.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <vector>
+
+#include "kernels/batch_view.h"
+#include "kernels/kv_pages.h"
+#include "kernels/layer_spec.h"
 
 namespace mlxs {
 namespace {
@@ -73,7 +79,7 @@ mx::array attend(
   const std::vector<std::int32_t>& table = sequence.pages[static_cast<std::size_t>(pool.group)];
   mx::array keys = gather_tokens(pool.keys, table, range);
   mx::array values = gather_tokens(pool.values, table, range);
-  if (pool.is_quantized()) {
+  if (pool.key_scales && pool.value_scales) {
     keys = keys * gather_tokens(*pool.key_scales, table, range);
     values = values * gather_tokens(*pool.value_scales, table, range);
   }

@@ -1,6 +1,8 @@
 // From a path to its kernels.
 #include "kernels/rows/row_kernel.h"
 
+#include "kernels/cpu/cpu_path.h"
+
 namespace mlxs {
 
 const RowKernels& row_kernels(CpuPath path) {

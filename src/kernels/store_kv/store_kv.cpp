@@ -8,11 +8,17 @@
 #include <mlx/utils.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "kernels/kv_pages.h"
 
 namespace mlxs {
 namespace {
@@ -129,7 +135,7 @@ QuantizedKv quantize_kv(const mx::array& rows) {
 void store_kv(
     KvLayer& pool, const mx::array& keys, const mx::array& values, const mx::array& slots
 ) {
-  if (!pool.is_quantized()) {
+  if (!pool.key_scales || !pool.value_scales) {
     pool.keys = store_kv(pool.keys, keys, slots);
     pool.values = store_kv(pool.values, values, slots);
     return;
