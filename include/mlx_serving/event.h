@@ -39,6 +39,7 @@ struct Timings {
 struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
+  std::string stop_string = {};     // of StopParams::stop, which ended the text; empty: none did
   Usage usage = {};
   Timings timings = {};
 };

@@ -139,7 +139,12 @@ void EngineLoop::publish_token(SequenceId id, const SampledToken& token) {
 
   const std::string last_text = live.text.finish();
   const bool is_stopped = is_end || live.text.is_stopped();
-  finish(id, {.reason = is_stopped ? FinishReason::stop : FinishReason::length}, last_text);
+  finish(
+      id,
+      {.reason = is_stopped ? FinishReason::stop : FinishReason::length,
+       .stop_string = live.text.stopped_by()},
+      last_text
+  );
 }
 
 void EngineLoop::fail_batch(const Batch& batch, const std::string& what) {

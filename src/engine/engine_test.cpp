@@ -123,6 +123,7 @@ TEST(Engine, StopsBeforeAStopString) {
   const Answer answer = ask(*engine, std::move(request));
   EXPECT_EQ(answer.text, whole.substr(0, whole.find(whole.substr(8, 3))));
   EXPECT_EQ(answer.finish.reason, FinishReason::stop);
+  EXPECT_EQ(answer.finish.stop_string, whole.substr(8, 3));
 }
 
 TEST(Engine, StopsAtAStopTokenWithoutItsText) {

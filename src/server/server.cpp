@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,15 +19,15 @@
 #include "base/thread_annotations.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
+#include "server/api_context.h"
 #include "server/http/access_policy.h"
 #include "server/http/listener.h"
 #include "server/http/router.h"
 #include "server/http/service.h"
-#include "server/openai/answer.h"
+#include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
-#include "server/openai/routes.h"
-#include "server/probes.h"
+#include "server/route_table.h"
 #include "server/server_options.h"
 
 namespace mlxs {
@@ -40,6 +39,7 @@ using Clock = std::chrono::steady_clock;
 // to write out answers that the engine has finished
 constexpr std::chrono::milliseconds kFlushTimeout{2000};
 constexpr std::chrono::milliseconds kFlushPoll{5};
+constexpr int kNumOffloadThreads = 1;
 
 [[noreturn]] void invalid_option(const std::string& message) {
   throw Error(ErrorCode::invalid_config, message);
@@ -64,17 +64,6 @@ void check_options(const ServerOptions& options) {
   if (has_blank) invalid_option("the API key must be printable ASCII without blanks");
 }
 
-std::vector<Route> all_routes(
-    const Engine& engine, const HttpService& service, const ApiContext& context
-) {
-  std::vector<Route> routes = probe_routes(engine, service);
-  std::vector<Route> api = openai_routes(context);
-  routes.insert(
-      routes.end(), std::make_move_iterator(api.begin()), std::make_move_iterator(api.end())
-  );
-  return routes;
-}
-
 }  // namespace
 
 class Server::Impl {
@@ -94,8 +83,9 @@ class Server::Impl {
 
   Engine& engine_;
   HttpService service_;
-  ApiContext context_;
   asio::io_context io_;
+  Offload offload_;  // joined before the io_context, which its answers go to, goes away
+  ApiContext context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
 
@@ -108,16 +98,17 @@ class Server::Impl {
 
 Server::Impl::Impl(Engine& engine, ServerOptions options)
     : engine_(engine),
-      context_{engine, service_, make_api_model(engine.model(), options.model_aliases)},
       io_(options.num_threads),
+      offload_(kNumOffloadThreads),
+      context_{engine, service_, make_api_model(engine.model(), options.model_aliases), offload_},
       work_(io_.get_executor()) {
   check_options(options);
   service_.options = std::move(options);
-  service_.render_fault = render_openai_fault;
+  service_.dialect = kOpenaiDialect;
   service_.logger = service_.options.logger;
   if (!service_.logger)
     service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
-  service_.router = Router(all_routes(engine_, service_, context_));
+  service_.router = Router(all_routes(context_));
 }
 
 void Server::Impl::start() {

@@ -1,7 +1,6 @@
 // Requests, responses and faults as the handlers see them: no sockets, no Beast, no JSON.
 #pragma once
 
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -20,6 +19,7 @@ struct HttpRequest {
   std::string id;      // the client's X-Request-Id where it is a sound one, else ours
   std::string method;  // "GET"
   std::string path;    // of the target, as sent, without the query
+  std::string query;   // what followed its "?", as sent
   std::string tail;    // what the route's final "*" matched, percent-decoded
   std::string body;
 };
@@ -59,6 +59,12 @@ class HttpError : public std::runtime_error {
 [[nodiscard]] HttpFault fault_of(const Error& error);
 
 // Turns a fault into a body of type application/json.
-using FaultRenderer = std::function<std::string(const HttpFault&)>;
+using FaultRenderer = std::string (*)(const HttpFault& fault, std::string_view request_id);
+
+// How one API tells of faults and names the request's id.
+struct Dialect {
+  FaultRenderer render_fault = nullptr;
+  std::string_view id_header = {};  // besides x-request-id; empty: none
+};
 
 }  // namespace mlxs

@@ -82,7 +82,9 @@ void read_target(const Fields& fields, RequestHead& head) {
   if (!is_asterisk && !head.target.starts_with('/'))
     bad_request("the request target must be a path");
   if (head.target.find('#') != std::string::npos) bad_request("the request target has a fragment");
-  head.path = head.target.substr(0, head.target.find('?'));
+  const std::size_t query = head.target.find('?');
+  head.path = head.target.substr(0, query);
+  if (query != std::string::npos) head.query = head.target.substr(query + 1);
 }
 
 void read_identity(const Fields& fields, RequestHead& head) {

@@ -14,8 +14,9 @@ enum class KeepAlive { no, yes };
 struct RequestHead {
   std::string method;
   std::string target;
-  std::string path;  // the target without its query
-  int version = 11;  // 10 or 11
+  std::string path;   // the target without its query
+  std::string query;  // what follows the "?"; empty: nothing
+  int version = 11;   // 10 or 11
   KeepAlive keep_alive = KeepAlive::no;
   std::optional<std::uint64_t> content_length;
   bool is_chunked = false;

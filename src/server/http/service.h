@@ -55,7 +55,7 @@ struct HttpService {
   ServerOptions options;
   AccessPolicy access;
   Router router;
-  FaultRenderer render_fault;
+  Dialect dialect;  // of faults that no route has
   std::shared_ptr<spdlog::logger> logger;
   IdSource ids;
   ConnectionSet connections;

@@ -21,6 +21,7 @@
 #include "server/http/connection.h"
 #include "server/http/exchange.h"
 #include "server/http/head_scan.h"
+#include "server/http/http_exchange.h"
 #include "server/http/message.h"
 #include "server/http/request_head.h"
 #include "server/http/router.h"
@@ -81,14 +82,14 @@ class Session {
 
  private:
   Task<std::optional<std::size_t>> receive_head();
-  Task<void> receive(Exchange& exchange, RequestHead& head);
-  Task<void> receive_body(Exchange& exchange, const RequestHead& head);
+  Task<void> receive(HttpExchange& exchange, RequestHead& head);
+  Task<void> receive_body(HttpExchange& exchange, const RequestHead& head);
   Task<void> receive_sized_body(std::size_t num_bytes, std::string& body);
   Task<void> receive_chunked_body(std::string& body);
   Task<void> read_body_bytes(Clock::time_point deadline);
-  Task<void> answer(Exchange& exchange);
-  Task<void> run_handler(Exchange& exchange);
-  void route(Exchange& exchange, const RequestHead& head);
+  Task<void> answer(HttpExchange& exchange);
+  Task<void> run_handler(HttpExchange& exchange);
+  void route(HttpExchange& exchange, const RequestHead& head);
   void log(const Exchange& exchange, Clock::time_point start) const;
 
   HttpService& service_;
@@ -164,7 +165,7 @@ Task<void> Session::receive_chunked_body(std::string& body) {
   }
 }
 
-Task<void> Session::receive_body(Exchange& exchange, const RequestHead& head) {
+Task<void> Session::receive_body(HttpExchange& exchange, const RequestHead& head) {
   if (!head.has_body()) co_return;
   if (head.content_length && *head.content_length > options_.max_body_bytes)
     too_large(options_.max_body_bytes);
@@ -181,7 +182,7 @@ Task<void> Session::receive_body(Exchange& exchange, const RequestHead& head) {
 }
 
 // ERRORS: HttpError for everything that decides against the request before its body is read.
-void Session::route(Exchange& exchange, const RequestHead& head) {
+void Session::route(HttpExchange& exchange, const RequestHead& head) {
   if (admission_ == Admission::refuse) {
     throw HttpError(fault_of(
         Error(ErrorCode::overloaded, "the server has too many open connections; try again later")
@@ -189,7 +190,9 @@ void Session::route(Exchange& exchange, const RequestHead& head) {
   }
   service_.access.check_origin(head);
   match_ = service_.router.match(head.method, head.path);
-  const bool is_open = match_.route != nullptr && match_.route->access == RouteAccess::open;
+  if (match_.route != nullptr) exchange.set_dialect(match_.route->policy.dialect());
+  const bool is_open =
+      match_.route != nullptr && match_.route->policy.access() == RouteAccess::open;
   if (!is_open) service_.access.check_key(head);
   if (head.method == "OPTIONS") return;
   if (match_.allow.empty()) {
@@ -211,12 +214,12 @@ void Session::route(Exchange& exchange, const RequestHead& head) {
 
 // Fills the exchange's request. ERRORS: HttpError; ConnectionLost where the client leaves within
 // its body.
-Task<void> Session::receive(Exchange& exchange, RequestHead& head) {
+Task<void> Session::receive(HttpExchange& exchange, RequestHead& head) {
   route(exchange, head);
   co_await receive_body(exchange, head);
 }
 
-Task<void> Session::run_handler(Exchange& exchange) {
+Task<void> Session::run_handler(HttpExchange& exchange) {
   std::optional<HttpFault> fault;
   try {
     co_await match_.route->handler(exchange);
@@ -247,7 +250,7 @@ Task<void> Session::run_handler(Exchange& exchange) {
   }
 }
 
-Task<void> Session::answer(Exchange& exchange) {
+Task<void> Session::answer(HttpExchange& exchange) {
   using boost::asio::experimental::awaitable_operators::operator||;
   const ActiveCount active(service_.num_active);
   const auto first = co_await (run_handler(exchange) || connection_.wait_for_hang_up());
@@ -256,7 +259,7 @@ Task<void> Session::answer(Exchange& exchange) {
 }
 
 Task<KeepAlive> Session::serve_one() {
-  Exchange exchange(service_, connection_);
+  HttpExchange exchange(service_, connection_);
   exchange.mutable_request().id = service_.ids.next("req_");
   std::optional<HttpFault> fault;
   Clock::time_point start = Clock::now();
@@ -270,6 +273,7 @@ Task<KeepAlive> Session::serve_one() {
     if (head.request_id) request.id = *head.request_id;
     request.method = head.method;
     request.path = head.path;
+    request.query = head.query;
     exchange.set_head(head);
     co_await receive(exchange, head);
   } catch (const HttpError& error) {

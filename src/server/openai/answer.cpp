@@ -14,6 +14,7 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
+#include "server/api_context.h"
 #include "server/generation_group.h"
 #include "server/http/exchange.h"
 #include "server/http/message.h"

@@ -1,0 +1,83 @@
+// The head of every response is written here, so that every response carries its request id.
+#include "server/http/http_exchange.h"
+
+#include <spdlog/fmt/chrono.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/beast/http/status.hpp>
+#include <chrono>
+#include <ctime>
+#include <string>
+#include <string_view>
+
+#include "server/http/message.h"
+#include "server/http/request_head.h"
+#include "server/http/task.h"
+
+namespace mlxs {
+
+void HttpExchange::set_head(const RequestHead& head) {
+  version_ = head.version;
+  keep_alive_ = head.keep_alive;
+  is_head_ = head.method == "HEAD";
+}
+
+std::string HttpExchange::head_text(int status, std::string_view content_type) {
+  if (service().is_draining) keep_alive_ = KeepAlive::no;
+  const auto reason =
+      boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(status));
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::string text = fmt::format(
+      "HTTP/1.{} {} {}\r\n",
+      version_ == 10 ? 0 : 1,
+      status,
+      std::string_view(reason.data(), reason.size())
+  );
+  text += fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", fmt::gmtime(now));
+  text += fmt::format("x-request-id: {}\r\n", request().id);
+  if (!content_type.empty()) text += fmt::format("Content-Type: {}\r\n", content_type);
+  text += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  text += keep_alive_ == KeepAlive::yes ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+  return text;
+}
+
+Task<void> HttpExchange::send_whole(HttpResponse response) {
+  std::string text = head_text(response.status, response.content_type);
+  for (const HttpHeader& header : response.headers)
+    text += fmt::format("{}: {}\r\n", header.name, header.value);
+  if (response.status != 204) text += fmt::format("Content-Length: {}\r\n", response.body.size());
+  text += "\r\n";
+  if (!is_head_) text += response.body;
+  co_await connection_.write(text, service().options.write_timeout);
+}
+
+Task<void> HttpExchange::send_stream_head(std::string_view content_type) {
+  if (version_ == 10)
+    keep_alive_ = KeepAlive::no;  // without chunks only the end of the connection ends the body
+  std::string text = head_text(200, content_type);
+  if (!dialect().id_header.empty())
+    text += fmt::format("{}: {}\r\n", dialect().id_header, request().id);
+  if (version_ == 11) text += "Transfer-Encoding: chunked\r\n";
+  text += "\r\n";
+  co_await connection_.write(text, service().options.write_timeout);
+}
+
+Task<void> HttpExchange::send_piece(std::string_view bytes) {
+  std::string text;
+  if (version_ == 11) {
+    text = fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes);
+  } else {
+    text = bytes;
+  }
+  co_await connection_.write(text, service().options.write_timeout);
+}
+
+Task<void> HttpExchange::send_stream_end(StreamEnd end) {
+  if (end == StreamEnd::broken) close_after();
+  if (version_ == 11) {
+    const std::string_view last_chunk = "0\r\n\r\n";
+    co_await connection_.write(last_chunk, service().options.write_timeout);
+  }
+}
+
+}  // namespace mlxs
