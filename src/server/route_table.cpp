@@ -3,10 +3,16 @@
 
 #include <vector>
 
+#include "server/anthropic/error_body.h"
+#include "server/anthropic/routes.h"
 #include "server/api_context.h"
 #include "server/http/exchange.h"
 #include "server/http/router.h"
 #include "server/http/task.h"
+#include "server/llama_server/error_body.h"
+#include "server/llama_server/routes.h"
+#include "server/ollama/error_body.h"
+#include "server/ollama/routes.h"
 #include "server/openai/error_body.h"
 #include "server/openai/routes.h"
 #include "server/probes.h"
@@ -26,6 +32,12 @@ std::vector<Route> all_routes(const ApiContext& context) {
   const RoutePolicy probe(RouteAccess::open, RouteWork::light, kOpenaiDialect);
   const RoutePolicy light(RouteAccess::key, RouteWork::light, kOpenaiDialect);
   const RoutePolicy generate(RouteAccess::key, RouteWork::generate, kOpenaiDialect);
+  const RoutePolicy anthropic(RouteAccess::key, RouteWork::generate, kAnthropicDialect);
+  const RoutePolicy anthropic_light(RouteAccess::key, RouteWork::light, kAnthropicDialect);
+  const RoutePolicy ollama(RouteAccess::key, RouteWork::generate, kOllamaDialect);
+  const RoutePolicy ollama_light(RouteAccess::key, RouteWork::light, kOllamaDialect);
+  const RoutePolicy llama(RouteAccess::key, RouteWork::generate, kLlamaDialect);
+  const RoutePolicy llama_light(RouteAccess::key, RouteWork::light, kLlamaDialect);
   return {
       {"GET", "/health", probe, bind(handle_health)},
       {"GET", "/ready", probe, bind(handle_ready)},
@@ -38,6 +50,18 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"POST", "/tokenize", light, bind(handle_tokenize)},
       {"POST", "/detokenize", light, bind(handle_detokenize)},
       {"POST", "/apply-template", light, bind(handle_apply_template)},
+      {"POST", "/completion", llama, bind(handle_llama_completion)},
+      {"POST", "/completions", llama, bind(handle_llama_completion)},
+      {"GET", "/props", llama_light, bind(handle_llama_props)},
+      {"GET", "/slots", llama_light, bind(handle_llama_slots)},
+      {"POST", "/api/chat", ollama, bind(handle_ollama_chat)},
+      {"POST", "/api/generate", ollama, bind(handle_ollama_generate)},
+      {"GET", "/api/tags", ollama_light, bind(handle_ollama_tags)},
+      {"GET", "/api/ps", ollama_light, bind(handle_ollama_running)},
+      {"POST", "/api/show", ollama_light, bind(handle_ollama_show)},
+      {"GET", "/api/version", ollama_light, bind(handle_ollama_version)},
+      {"POST", "/v1/messages", anthropic, bind(handle_messages)},
+      {"POST", "/v1/messages/count_tokens", anthropic_light, bind(handle_messages_count)},
   };
 }
 

@@ -47,7 +47,9 @@ class ServerProcess:
 
     def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
         """Raises for every status but 200."""
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60.0) as response:
             return json.load(response)
 

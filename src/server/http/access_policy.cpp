@@ -121,16 +121,20 @@ void AccessPolicy::check_origin(const RequestHead& head) const {
     forbidden("Origin", name.empty() ? "null" : name);
 }
 
-void AccessPolicy::check_key(const RequestHead& head) const {
+void AccessPolicy::check_key(const RequestHead& head, KeyField field) const {
   if (api_key_.empty()) return;
   std::string_view presented;
   if (head.authorization && lower(head.authorization->substr(0, kBearer.size())) == kBearer) {
     presented = std::string_view(*head.authorization).substr(kBearer.size());
+  } else if (field == KeyField::bearer_or_api_key && !head.authorization && head.api_key) {
+    presented = *head.api_key;
   }
   if (equal_in_constant_time(presented, api_key_)) return;
   HttpFault fault = client_fault(
       401,
-      "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\"",
+      field == KeyField::bearer
+          ? "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\""
+          : "the API key is missing or wrong; send it as \"X-API-Key: KEY\"",
       "invalid_api_key"
   );
   fault.headers.push_back({"WWW-Authenticate", "Bearer"});

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/http/message.h"
 #include "server/http/request_head.h"
 
 namespace mlxs {
@@ -21,8 +22,8 @@ class AccessPolicy {
   // not allowed.
   void check_origin(const RequestHead& head) const;
 
-  // ERRORS: HttpError 401 where a key is set and the request does not carry it as a bearer token.
-  void check_key(const RequestHead& head) const;
+  // ERRORS: HttpError 401 where a key is set and the request does not carry it in `field`.
+  void check_key(const RequestHead& head, KeyField field) const;
 
  private:
   [[nodiscard]] bool allows_name(std::string_view name) const;

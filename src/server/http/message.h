@@ -61,10 +61,17 @@ class HttpError : public std::runtime_error {
 // Turns a fault into a body of type application/json.
 using FaultRenderer = std::string (*)(const HttpFault& fault, std::string_view request_id);
 
-// How one API tells of faults and names the request's id.
+// Where a key may stand.
+enum class KeyField {
+  bearer,             // Authorization: Bearer KEY
+  bearer_or_api_key,  // or X-API-Key: KEY
+};
+
+// How one API tells of faults, names the request's id and carries keys.
 struct Dialect {
   FaultRenderer render_fault = nullptr;
   std::string_view id_header = {};  // besides x-request-id; empty: none
+  KeyField key_field = KeyField::bearer;
 };
 
 }  // namespace mlxs

@@ -35,8 +35,10 @@ constexpr std::size_t kMaxRequestIdBytes = 128;
   throw HttpError(client_fault(400, std::move(message)));
 }
 
-// RETURNS: the field's one value. ERRORS: 400 where it is there twice.
-std::optional<std::string> single(const Fields& fields, http::field name) {
+// `name` is a word or one of Beast's fields. RETURNS: the field's one value. ERRORS: 400 where it
+// is there twice.
+template <typename Name>
+std::optional<std::string> single(const Fields& fields, Name name) {
   const auto [first, last] = fields.equal_range(name);
   if (first == last) return std::nullopt;
   if (std::next(first) != last)
@@ -92,6 +94,7 @@ void read_identity(const Fields& fields, RequestHead& head) {
   if (!head.host && head.version == 11) bad_request("the header field Host is missing");
   head.origin = single(fields, http::field::origin);
   head.authorization = single(fields, http::field::authorization);
+  head.api_key = single(fields, "X-API-Key");
   const auto id = fields.find("X-Request-Id");
   if (id != fields.end() &&
       is_request_id(std::string_view(id->value().data(), id->value().size()))) {

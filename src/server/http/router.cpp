@@ -39,6 +39,7 @@ RouteMatch Router::match(std::string_view method, std::string_view path) const {
     std::string_view tail;
     if (!matches_path(route, path, tail)) continue;
     add_method(match.allow, route.method);
+    if (match.dialect == nullptr) match.dialect = &route.policy.dialect();
     // The first wins: a more particular path stands before a wider one.
     if (route.method != wanted || match.route != nullptr) continue;
     match.route = &route;

@@ -46,9 +46,10 @@ struct Route {
 };
 
 struct RouteMatch {
-  const Route* route = nullptr;  // null: no route, or none with this method
-  std::string allow;             // methods of the path; empty: the path is unknown
-  std::string_view tail;         // what "*" matched, as sent
+  const Route* route = nullptr;      // null: no route, or none with this method
+  std::string allow;                 // methods of the path; empty: the path is unknown
+  const Dialect* dialect = nullptr;  // of the path; null: the path is unknown
+  std::string_view tail;             // what "*" matched, as sent
 };
 
 class Router {

@@ -190,10 +190,10 @@ void Session::route(HttpExchange& exchange, const RequestHead& head) {
   }
   service_.access.check_origin(head);
   match_ = service_.router.match(head.method, head.path);
-  if (match_.route != nullptr) exchange.set_dialect(match_.route->policy.dialect());
+  if (match_.dialect != nullptr) exchange.set_dialect(*match_.dialect);
   const bool is_open =
       match_.route != nullptr && match_.route->policy.access() == RouteAccess::open;
-  if (!is_open) service_.access.check_key(head);
+  if (!is_open) service_.access.check_key(head, exchange.dialect().key_field);
   if (head.method == "OPTIONS") return;
   if (match_.allow.empty()) {
     throw HttpError(client_fault(

@@ -103,4 +103,10 @@ class TestServer {
 // RETURNS: the data of each event of a stream.
 [[nodiscard]] std::vector<std::string> sse_data(std::string_view body);
 
+// RETURNS: name and data of each event of a stream of named events.
+[[nodiscard]] std::vector<std::pair<std::string, json::value>> named_events(std::string_view body);
+
+// RETURNS: what the fake model says after the ids of `prompt`, greedily.
+[[nodiscard]] std::string fake_greedy_text(std::vector<std::int32_t> prompt, int num_tokens);
+
 }  // namespace mlxs
