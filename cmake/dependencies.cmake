@@ -4,6 +4,8 @@ find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
 
 if(MLXS_WITH_MLX)
   if(NOT MLX_DIR)

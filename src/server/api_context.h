@@ -8,12 +8,17 @@
 
 namespace mlxs {
 
-// REQUIRES: engine, service and offload outlive it.
+class BackgroundJobs;
+class ResponseStore;
+
+// REQUIRES: what it refers to outlives it.
 struct ApiContext {
   Engine& engine;
   HttpService& service;
   ApiModel model;
   Offload& offload;
+  ResponseStore& responses;
+  BackgroundJobs& jobs;
 };
 
 }  // namespace mlxs

@@ -17,6 +17,8 @@
 #include "server/openai/routes.h"
 #include "server/probes.h"
 #include "server/prompt/routes.h"
+#include "server/responses/routes.h"
+#include "server/websocket/routes.h"
 
 namespace mlxs {
 namespace {
@@ -31,6 +33,7 @@ std::vector<Route> all_routes(const ApiContext& context) {
   };
   const RoutePolicy probe(RouteAccess::open, RouteWork::light, kOpenaiDialect);
   const RoutePolicy light(RouteAccess::key, RouteWork::light, kOpenaiDialect);
+  const RoutePolicy upgrade(RouteAccess::key, RouteWork::upgrade, kOpenaiDialect);
   const RoutePolicy generate(RouteAccess::key, RouteWork::generate, kOpenaiDialect);
   const RoutePolicy anthropic(RouteAccess::key, RouteWork::generate, kAnthropicDialect);
   const RoutePolicy anthropic_light(RouteAccess::key, RouteWork::light, kAnthropicDialect);
@@ -46,6 +49,13 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"POST", "/v1/chat/completions", generate, bind(handle_chat)},
       {"POST", "/v1/completions", generate, bind(handle_completion)},
       {"POST", "/v1/chat/completions/input_tokens", light, bind(handle_chat_token_count)},
+      {"POST", "/v1/responses", generate, bind(handle_response_create)},
+      {"POST", "/v1/responses/input_tokens", light, bind(handle_response_token_count)},
+      {"GET", "/v1/responses/*/input_items", light, bind(handle_response_input_items)},
+      {"POST", "/v1/responses/*/cancel", light, bind(handle_response_cancel)},
+      {"GET", "/v1/responses/*", light, bind(handle_response_get)},
+      {"DELETE", "/v1/responses/*", light, bind(handle_response_delete)},
+      {"GET", "/v1/ws", upgrade, bind(handle_web_socket)},
       {"POST", "/v1/estimate", light, bind(handle_estimate)},
       {"POST", "/tokenize", light, bind(handle_tokenize)},
       {"POST", "/detokenize", light, bind(handle_detokenize)},

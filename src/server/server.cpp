@@ -24,9 +24,12 @@
 #include "server/http/listener.h"
 #include "server/http/router.h"
 #include "server/http/service.h"
+#include "server/http/tls.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
+#include "server/responses/background_jobs.h"
+#include "server/responses/response_store.h"
 #include "server/route_table.h"
 #include "server/server_options.h"
 
@@ -58,6 +61,8 @@ void check_options(const ServerOptions& options) {
     invalid_option(
         "max_header_bytes must be at least 1024, got " + std::to_string(options.max_header_bytes)
     );
+  if (options.tls_certificate.empty() != options.tls_key.empty())
+    invalid_option("TLS needs both a certificate and a key; only one of them is given");
   const bool has_blank = std::any_of(options.api_key.begin(), options.api_key.end(), [](char c) {
     return c <= ' ' || c > '~';
   });
@@ -85,6 +90,8 @@ class Server::Impl {
   HttpService service_;
   asio::io_context io_;
   Offload offload_;  // joined before the io_context, which its answers go to, goes away
+  ResponseStore responses_;
+  BackgroundJobs jobs_;
   ApiContext context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
@@ -100,7 +107,16 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
     : engine_(engine),
       io_(options.num_threads),
       offload_(kNumOffloadThreads),
-      context_{engine, service_, make_api_model(engine.model(), options.model_aliases), offload_},
+      responses_(options.responses_store, options.max_responses),
+      jobs_(io_, service_),
+      context_{
+          engine,
+          service_,
+          make_api_model(engine.model(), options.model_aliases),
+          offload_,
+          responses_,
+          jobs_
+      },
       work_(io_.get_executor()) {
   check_options(options);
   service_.options = std::move(options);
@@ -113,6 +129,8 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
 
 void Server::Impl::start() {
   const ServerOptions& options = service_.options;
+  if (!options.tls_certificate.empty())
+    service_.tls = make_tls_context(options.tls_certificate, options.tls_key);
   listener_.emplace(io_, service_);
   if (listener_->exposure() == Exposure::network && options.api_key.empty() &&
       !options.allow_insecure_bind) {
@@ -173,6 +191,7 @@ void Server::Impl::stop() {
     listener_->close();
     service_.connections.close_all();
   }
+  jobs_.cancel_all();
   work_.reset();
   for (std::thread& thread : threads_) thread.join();
   {

@@ -110,7 +110,9 @@ Task<void> Run::stream(GenerationGroup& group) {
     fault = error;
   }
   if (fault) {
-    const std::string last = form_.broken(fault_of(*fault));
+    const HttpFault told = fault_of(*fault);
+    co_await form_.failed(told);
+    const std::string last = form_.broken(told);
     co_await exchange_.write(last);
   }
   co_await exchange_.end_stream(fault ? StreamEnd::broken : StreamEnd::complete);
@@ -130,6 +132,11 @@ Task<void> add_prefill(const ApiContext& context, DoorCall& call) {
 
 Task<void> DoorForm::finished(const DoorResult& result) {
   static_cast<void>(result);
+  co_return;
+}
+
+Task<void> DoorForm::failed(const HttpFault& fault) {
+  static_cast<void>(fault);
   co_return;
 }
 

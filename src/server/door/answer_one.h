@@ -49,6 +49,8 @@ class DoorForm {
 
   // Called before the last bytes leave.
   [[nodiscard]] virtual Task<void> finished(const DoorResult& result);
+  // Called before broken().
+  [[nodiscard]] virtual Task<void> failed(const HttpFault& fault);
 };
 
 // ERRORS: Error before the first byte was sent; a later one is told within the stream.

@@ -4,11 +4,14 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cstddef>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "server/http/message.h"
 #include "server/http/task.h"
+#include "server/http/web_socket_channel.h"
 
 namespace mlxs {
 
@@ -39,6 +42,14 @@ Task<void> Exchange::begin_stream(std::string_view content_type) {
 Task<void> Exchange::write(std::string_view bytes) {
   if (bytes.empty()) co_return;  // an empty piece would end the stream
   co_await send_piece(bytes);
+}
+
+// No path has anything but the one WebSocket that leads to it.
+Task<std::unique_ptr<WebSocketChannel>> Exchange::accept_web_socket() {
+  HttpFault fault = client_fault(426, "this path speaks WebSocket only", "upgrade_required");
+  fault.headers.push_back({"Upgrade", "websocket"});
+  throw HttpError(std::move(fault));
+  co_return nullptr;
 }
 
 Task<void> Exchange::end_stream(StreamEnd end) { co_await send_stream_end(end); }

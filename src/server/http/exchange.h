@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "server/http/message.h"
 #include "server/http/service.h"
 #include "server/http/task.h"
+#include "server/http/web_socket_channel.h"
 
 namespace mlxs {
 
@@ -40,6 +42,10 @@ class Exchange {
   Task<void> write(std::string_view bytes);
   Task<void> end_stream(StreamEnd end);
 
+  // Turns the connection into a WebSocket. REQUIRES: !has_started(); the route's work is upgrade.
+  // ERRORS: HttpError 426 where the client did not ask for one.
+  virtual Task<std::unique_ptr<WebSocketChannel>> accept_web_socket();
+
   // Adds ` key=value` to the line that is logged for this request.
   void note(std::string_view key, std::size_t value);
 
@@ -51,6 +57,7 @@ class Exchange {
 
  protected:
   HttpService& service() { return service_; }
+  void set_status(int status) { status_ = status; }
 
  private:
   virtual Task<void> send_whole(HttpResponse response) = 0;

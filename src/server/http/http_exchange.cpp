@@ -7,12 +7,14 @@
 #include <boost/beast/http/status.hpp>
 #include <chrono>
 #include <ctime>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "server/http/message.h"
 #include "server/http/request_head.h"
 #include "server/http/task.h"
+#include "server/http/web_socket_channel.h"
 
 namespace mlxs {
 
@@ -20,6 +22,16 @@ void HttpExchange::set_head(const RequestHead& head) {
   version_ = head.version;
   keep_alive_ = head.keep_alive;
   is_head_ = head.method == "HEAD";
+  upgrade_head_ = head.upgrade_head;
+}
+
+Task<std::unique_ptr<WebSocketChannel>> HttpExchange::accept_web_socket() {
+  if (upgrade_head_.empty()) co_return co_await Exchange::accept_web_socket();
+  if (!connection_.input().empty())
+    throw HttpError(client_fault(400, "a WebSocket's first frame waits for the handshake"));
+  auto channel = co_await mlxs::accept_web_socket(connection_, service().options, upgrade_head_);
+  set_status(101);
+  co_return channel;
 }
 
 std::string HttpExchange::head_text(int status, std::string_view content_type) {

@@ -1,6 +1,7 @@
 // An exchange over HTTP: it writes the framing of HTTP/1.1 and HTTP/1.0.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "server/http/request_head.h"
 #include "server/http/service.h"
 #include "server/http/task.h"
+#include "server/http/web_socket_channel.h"
 
 namespace mlxs {
 
@@ -19,6 +21,8 @@ class HttpExchange final : public Exchange {
   // REQUIRES: the service and connection outlive it.
   HttpExchange(HttpService& service, Connection& connection)
       : Exchange(service), connection_(connection) {}
+
+  Task<std::unique_ptr<WebSocketChannel>> accept_web_socket() override;
 
   void set_head(const RequestHead& head);
   void close_after() { keep_alive_ = KeepAlive::no; }
@@ -34,7 +38,8 @@ class HttpExchange final : public Exchange {
   Connection& connection_;
   int version_ = 11;
   KeepAlive keep_alive_ = KeepAlive::no;
-  bool is_head_ = false;  // the method HEAD: no body is sent
+  std::string upgrade_head_;  // empty: no WebSocket is asked for
+  bool is_head_ = false;      // the method HEAD: no body is sent
 };
 
 }  // namespace mlxs

@@ -22,6 +22,7 @@ struct HttpRequest {
   std::string query;   // what followed its "?", as sent
   std::string tail;    // what the route's final "*" matched, percent-decoded
   std::string body;
+  std::string owner;  // the name of the API key that it came with; empty: none is asked for
 };
 
 struct HttpResponse {

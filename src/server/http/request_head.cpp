@@ -159,6 +159,9 @@ RequestHead parse_request_head(std::string_view bytes) {
   read_framing(fields, head);
   read_identity(fields, head);
   read_options(fields, head);
+  const auto upgrade = fields.find(http::field::upgrade);
+  if (upgrade != fields.end() && beast::iequals(upgrade->value(), "websocket"))
+    head.upgrade_head = std::string(bytes);
   return head;
 }
 

@@ -18,6 +18,7 @@ enum class RouteAccess { key, open };  // open: answered without an API key
 enum class RouteWork {
   light,     // answered at once
   generate,  // runs the model: counts against a key's limit, and may be repeated by Idempotency-Key
+  upgrade,   // takes the connection over as a WebSocket
 };
 
 // What a route must say of itself. It has no default, so that a route without one does not compile.

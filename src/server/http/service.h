@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <atomic>
+#include <boost/asio/ssl/context.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -59,8 +60,21 @@ struct HttpService {
   std::shared_ptr<spdlog::logger> logger;
   IdSource ids;
   ConnectionSet connections;
+  std::unique_ptr<boost::asio::ssl::context> tls;  // null: none
   std::atomic<bool> is_draining{false};
   std::atomic<int> num_active{0};  // requests read and not yet answered
+};
+
+// Counts one request for its scope.
+class ActiveCount {
+ public:
+  explicit ActiveCount(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~ActiveCount() { --count_; }
+  ActiveCount(const ActiveCount&) = delete;
+  ActiveCount& operator=(const ActiveCount&) = delete;
+
+ private:
+  std::atomic<int>& count_;
 };
 
 // RETURNS: `text` fit for one line of a log: control characters, quotes and bytes beyond ASCII

@@ -4,9 +4,7 @@
 #include "server/http/session.h"
 
 #include <algorithm>
-#include <atomic>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/system/system_error.hpp>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -19,6 +17,7 @@
 #include "mlx_serving/error.h"
 #include "server/http/chunked_decoder.h"
 #include "server/http/connection.h"
+#include "server/http/dispatch.h"
 #include "server/http/exchange.h"
 #include "server/http/head_scan.h"
 #include "server/http/http_exchange.h"
@@ -56,18 +55,6 @@ milliseconds time_left(Clock::time_point deadline) {
       408, std::string("the ") + part + " of the request did not arrive in time", "request_timeout"
   ));
 }
-
-// Counts one request for its scope.
-class ActiveCount {
- public:
-  explicit ActiveCount(std::atomic<int>& count) : count_(count) { ++count_; }
-  ~ActiveCount() { --count_; }
-  ActiveCount(const ActiveCount&) = delete;
-  ActiveCount& operator=(const ActiveCount&) = delete;
-
- private:
-  std::atomic<int>& count_;
-};
 
 class Session {
  public:
@@ -220,38 +207,17 @@ Task<void> Session::receive(HttpExchange& exchange, RequestHead& head) {
 }
 
 Task<void> Session::run_handler(HttpExchange& exchange) {
-  std::optional<HttpFault> fault;
-  try {
-    co_await match_.route->handler(exchange);
-  } catch (const ConnectionLost&) {
-    exchange.close_after();
-  } catch (const HttpError& error) {
-    fault = error.fault();
-  } catch (const Error& error) {
-    fault = fault_of(error);
-  } catch (const boost::system::system_error&) {
-    exchange.close_after();  // the watch of the socket ended the handler
-  } catch (const std::exception& error) {
-    service_.logger->error(
-        "request failed id={} error=\"{}\"", exchange.request().id, log_safe(error.what())
-    );
-    fault =
-        fault_of(Error(ErrorCode::engine_error, "the server failed to answer; its log says why"));
-  }
-  if (!fault) co_return;
-  if (exchange.has_started()) {
-    exchange.close_after();
-    co_return;
-  }
-  try {
-    co_await exchange.respond(*fault);
-  } catch (const std::exception&) {
-    exchange.close_after();  // the client is gone: nobody is left to tell
-  }
+  const DispatchEnd end = co_await dispatch(service_, *match_.route, exchange);
+  if (end == DispatchEnd::broken) exchange.close_after();
 }
 
 Task<void> Session::answer(HttpExchange& exchange) {
   using boost::asio::experimental::awaitable_operators::operator||;
+  if (match_.route->policy.work() == RouteWork::upgrade) {
+    exchange.close_after();
+    co_await run_handler(exchange);
+    co_return;
+  }
   const ActiveCount active(service_.num_active);
   const auto first = co_await (run_handler(exchange) || connection_.wait_for_hang_up());
   const bool hung_up = first.index() == 1;
@@ -300,19 +266,8 @@ Task<KeepAlive> Session::serve_one() {
 }
 
 void Session::log(const Exchange& exchange, Clock::time_point start) const {
-  const HttpRequest& request = exchange.request();
   const auto elapsed = std::chrono::duration<double, std::milli>(Clock::now() - start);
-  const auto level = exchange.status() >= 500 ? spdlog::level::warn : spdlog::level::info;
-  service_.logger->log(
-      level,
-      "request id={} method=\"{}\" path=\"{}\" status={} ms={:.1f}{}",
-      request.id,
-      log_safe(request.method),
-      log_safe(request.path),
-      exchange.status(),
-      elapsed.count(),
-      exchange.notes()
-  );
+  log_request(service_, exchange, elapsed.count());
 }
 
 }  // namespace
@@ -321,6 +276,7 @@ Task<void> run_session(
     HttpService& service, std::shared_ptr<Connection> connection, Admission admission
 ) {
   try {
+    co_await connection->shake_hands(service.options.header_timeout);
     Session session(service, *connection, admission);
     while (co_await session.serve_one() == KeepAlive::yes) {
     }

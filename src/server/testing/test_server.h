@@ -48,6 +48,9 @@ class TestClient {
   // before.
   [[nodiscard]] bool is_closed_within(std::chrono::milliseconds timeout);
 
+  // Appends the next bytes to `out`. RETURNS: false where fewer came.
+  bool read_exactly(std::size_t num_bytes, std::string& out);
+
   void set_receive_buffer(int num_bytes);
   void reset();  // closes with a RST
   void close();
@@ -55,7 +58,6 @@ class TestClient {
  private:
   bool read_some();
   [[nodiscard]] std::optional<std::string> read_line();
-  bool read_exactly(std::size_t num_bytes, std::string& out);
   bool read_chunks(std::string& out);
 
   int socket_ = -1;
