@@ -15,6 +15,7 @@
 #include "server/ollama/routes.h"
 #include "server/openai/error_body.h"
 #include "server/openai/routes.h"
+#include "server/openapi/document.h"
 #include "server/probes.h"
 #include "server/prompt/routes.h"
 #include "server/responses/routes.h"
@@ -44,6 +45,7 @@ std::vector<Route> all_routes(const ApiContext& context) {
   return {
       {"GET", "/health", probe, bind(handle_health)},
       {"GET", "/ready", probe, bind(handle_ready)},
+      {"GET", "/openapi.json", light, bind(handle_openapi)},
       {"GET", "/v1/models", light, bind(handle_model_list)},
       {"GET", "/v1/models/*", light, bind(handle_model)},
       {"POST", "/v1/chat/completions", generate, bind(handle_chat)},

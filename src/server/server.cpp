@@ -21,6 +21,7 @@
 #include "mlx_serving/error.h"
 #include "server/api_context.h"
 #include "server/http/access_policy.h"
+#include "server/http/key_ring.h"
 #include "server/http/listener.h"
 #include "server/http/router.h"
 #include "server/http/service.h"
@@ -131,9 +132,10 @@ void Server::Impl::start() {
   const ServerOptions& options = service_.options;
   if (!options.tls_certificate.empty())
     service_.tls = make_tls_context(options.tls_certificate, options.tls_key);
+  auto keys = std::make_shared<KeyRing>(options.api_key, options.api_keys, service_.logger);
+  const bool is_guarded = keys->asks();
   listener_.emplace(io_, service_);
-  if (listener_->exposure() == Exposure::network && options.api_key.empty() &&
-      !options.allow_insecure_bind) {
+  if (listener_->exposure() == Exposure::network && !is_guarded && !options.allow_insecure_bind) {
     const std::string url = listener_->url();
     listener_.reset();
     invalid_option(
@@ -141,8 +143,8 @@ void Server::Impl::start() {
         " can be reached from other machines; set an API key, or allow it without one explicitly"
     );
   }
-  service_.access = AccessPolicy(options.api_key, options.allowed_hosts, listener_->exposure());
-  if (listener_->exposure() == Exposure::network && options.api_key.empty()) {
+  service_.access = AccessPolicy(std::move(keys), options, listener_->exposure());
+  if (listener_->exposure() == Exposure::network && !is_guarded) {
     service_.logger->warn(
         "every machine that reaches {} can use this server: no API key is set", listener_->url()
     );

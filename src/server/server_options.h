@@ -20,6 +20,7 @@ struct ServerOptions {
   std::string host = "127.0.0.1";  // a name or an IP address
   std::uint16_t port = 8080;       // 0: a free one
   std::string api_key;             // that clients must send as a bearer token; empty: none
+  std::string api_keys;            // file of further keys; empty: none
   // permits an address that other machines reach without an api_key
   bool allow_insecure_bind = false;
 
@@ -30,6 +31,9 @@ struct ServerOptions {
   // the loopback addresses are always allowed; elsewhere every name is, unless this list names
   // some.
   std::vector<std::string> allowed_hosts;
+
+  // Origins whose pages may use the API from a browser, as "https://example.com"; "*": all.
+  std::vector<std::string> cors_origins;
 
   std::vector<std::string> model_aliases;  // further names under which the engine's model is served
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,11 @@ class Exchange {
   // Adds ` key=value` to the line that is logged for this request.
   void note(std::string_view key, std::size_t value);
 
+  // Keeps the answer from now on, unless its body is larger than `max_bytes`.
+  void record(std::size_t max_bytes);
+  // RETURNS: the kept answer, a stream as one body; nothing where it is not complete or too large.
+  [[nodiscard]] std::optional<HttpResponse> take_record();
+
   // For the session.
   void set_request(HttpRequest request) { request_ = std::move(request); }
   HttpRequest& mutable_request() { return request_; }
@@ -70,6 +76,9 @@ class Exchange {
   HttpRequest request_;
   int status_ = 0;
   std::string notes_;
+  std::size_t max_record_bytes_ = 0;
+  bool is_record_complete_ = false;
+  std::optional<HttpResponse> record_;  // none: nothing is kept
 };
 
 }  // namespace mlxs

@@ -47,6 +47,14 @@ std::string HttpExchange::head_text(int status, std::string_view content_type) {
   );
   text += fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", fmt::gmtime(now));
   text += fmt::format("x-request-id: {}\r\n", request().id);
+  if (!page_origin_.empty()) {
+    text += fmt::format("Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n", page_origin_);
+    text += status == 204
+                ? "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
+                  "Access-Control-Allow-Headers: *, Authorization\r\n"
+                  "Access-Control-Max-Age: 600\r\n"
+                : "Access-Control-Expose-Headers: x-request-id, request-id, Retry-After\r\n";
+  }
   if (!content_type.empty()) text += fmt::format("Content-Type: {}\r\n", content_type);
   text += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
   text += keep_alive_ == KeepAlive::yes ? "Connection: keep-alive\r\n" : "Connection: close\r\n";

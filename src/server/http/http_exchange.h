@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/http/connection.h"
 #include "server/http/exchange.h"
@@ -25,6 +26,8 @@ class HttpExchange final : public Exchange {
   Task<std::unique_ptr<WebSocketChannel>> accept_web_socket() override;
 
   void set_head(const RequestHead& head);
+  // Lets pages of `origin` read the answer.
+  void allow_page(std::string origin) { page_origin_ = std::move(origin); }
   void close_after() { keep_alive_ = KeepAlive::no; }
   [[nodiscard]] KeepAlive keep_alive() const { return keep_alive_; }
 
@@ -39,6 +42,7 @@ class HttpExchange final : public Exchange {
   int version_ = 11;
   KeepAlive keep_alive_ = KeepAlive::no;
   std::string upgrade_head_;  // empty: no WebSocket is asked for
+  std::string page_origin_;   // empty: no page of another origin may read the answer
   bool is_head_ = false;      // the method HEAD: no body is sent
 };
 

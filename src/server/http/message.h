@@ -22,7 +22,10 @@ struct HttpRequest {
   std::string query;   // what followed its "?", as sent
   std::string tail;    // what the route's final "*" matched, percent-decoded
   std::string body;
-  std::string owner;  // the name of the API key that it came with; empty: none is asked for
+  std::string owner;    // the name of the API key that it came with; empty: none is asked for
+  int max_open = 0;     // requests that the key may have open; 0: no limit
+  double weight = 1.0;  // of the key's share
+  std::string idempotency_key;  // empty: none
 };
 
 struct HttpResponse {

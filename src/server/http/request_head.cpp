@@ -30,6 +30,7 @@ namespace http = boost::beast::http;
 using Fields = http::request<http::empty_body>;
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
+constexpr std::size_t kMaxIdempotencyKeyBytes = 255;
 
 [[noreturn]] void bad_request(std::string message) {
   throw HttpError(client_fault(400, std::move(message)));
@@ -95,6 +96,9 @@ void read_identity(const Fields& fields, RequestHead& head) {
   head.origin = single(fields, http::field::origin);
   head.authorization = single(fields, http::field::authorization);
   head.api_key = single(fields, "X-API-Key");
+  head.idempotency_key = single(fields, "Idempotency-Key");
+  if (head.idempotency_key && head.idempotency_key->size() > kMaxIdempotencyKeyBytes)
+    bad_request("the header field Idempotency-Key is longer than 255 bytes");
   const auto id = fields.find("X-Request-Id");
   if (id != fields.end() &&
       is_request_id(std::string_view(id->value().data(), id->value().size()))) {

@@ -16,6 +16,8 @@
 #include "base/thread_annotations.h"
 #include "server/http/access_policy.h"
 #include "server/http/message.h"
+#include "server/http/open_counts.h"
+#include "server/http/reply_memory.h"
 #include "server/http/router.h"
 #include "server/server_options.h"
 
@@ -60,6 +62,8 @@ struct HttpService {
   std::shared_ptr<spdlog::logger> logger;
   IdSource ids;
   ConnectionSet connections;
+  ReplyMemory replies;
+  OpenCounts open_counts;
   std::unique_ptr<boost::asio::ssl::context> tls;  // null: none
   std::atomic<bool> is_draining{false};
   std::atomic<int> num_active{0};  // requests read and not yet answered

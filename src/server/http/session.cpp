@@ -180,7 +180,19 @@ void Session::route(HttpExchange& exchange, const RequestHead& head) {
   if (match_.dialect != nullptr) exchange.set_dialect(*match_.dialect);
   const bool is_open =
       match_.route != nullptr && match_.route->policy.access() == RouteAccess::open;
-  if (!is_open) service_.access.check_key(head, exchange.dialect().key_field);
+  const bool is_page = head.origin && service_.access.allows_pages_of(*head.origin);
+  if (is_page) exchange.allow_page(*head.origin);
+  // A browser asks before it sends a key.
+  const bool is_preflight = is_page && head.method == "OPTIONS";
+  if (!is_open && !is_preflight) {
+    const auto key = service_.access.check_key(head, exchange.dialect().key_field);
+    HttpRequest& request = exchange.mutable_request();
+    if (key) {
+      request.owner = key->name;
+      request.max_open = key->max_open;
+      request.weight = key->weight;
+    }
+  }
   if (head.method == "OPTIONS") return;
   if (match_.allow.empty()) {
     throw HttpError(client_fault(
@@ -240,6 +252,7 @@ Task<KeepAlive> Session::serve_one() {
     request.method = head.method;
     request.path = head.path;
     request.query = head.query;
+    request.idempotency_key = head.idempotency_key.value_or("");
     exchange.set_head(head);
     co_await receive(exchange, head);
   } catch (const HttpError& error) {

@@ -42,7 +42,8 @@ class SocketSession : public std::enable_shared_from_this<SocketSession> {
         executor_(std::move(executor)),
         writer_(*channel_, executor_) {}
 
-  Task<void> run(std::string owner);
+  // `caller` is the handshake, whose key the requests have.
+  Task<void> run(const HttpRequest& caller);
 
  private:
   struct Open {
@@ -61,7 +62,7 @@ class SocketSession : public std::enable_shared_from_this<SocketSession> {
   std::unique_ptr<WebSocketChannel> channel_;
   Executor executor_;
   SocketWriter writer_;
-  std::string owner_;
+  HttpRequest caller_;
   std::unordered_map<std::string, std::unique_ptr<Open>> open_;
 };
 
@@ -86,7 +87,9 @@ void SocketSession::set_request(const SocketMessage& message, Exchange& exchange
   request.path = message.path;
   request.query = message.query;
   request.body = message.body;
-  request.owner = owner_;
+  request.owner = caller_.owner;
+  request.max_open = caller_.max_open;
+  request.weight = caller_.weight;
 }
 
 Task<void> SocketSession::serve(SocketMessage message) {
@@ -160,8 +163,8 @@ void SocketSession::cancel_all() {
   for (const auto& entry : open_) entry.second->signal.emit(asio::cancellation_type::terminal);
 }
 
-Task<void> SocketSession::run(std::string owner) {
-  owner_ = std::move(owner);
+Task<void> SocketSession::run(const HttpRequest& caller) {
+  caller_ = caller;
   while (true) {
     const std::optional<WebSocketChannel::Message> received = co_await channel_->read();
     if (!received) break;
@@ -189,8 +192,7 @@ Task<void> handle_web_socket(const ApiContext& context, Exchange& exchange) {
   Executor executor = co_await asio::this_coro::executor;
   const auto session =
       std::make_shared<SocketSession>(context.service, std::move(channel), std::move(executor));
-  const std::string owner = exchange.request().owner;
-  co_await session->run(owner);
+  co_await session->run(exchange.request());
 }
 
 }  // namespace mlxs
