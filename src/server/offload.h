@@ -36,27 +36,39 @@ class Offload {
   boost::asio::thread_pool pool_;
 };
 
+// What became of some work.
+template <typename Result>
+struct OffloadOutcome {
+  std::optional<Result> result;
+  std::exception_ptr fault;
+
+  template <typename Work>
+  void fill(Work& work) noexcept {
+    try {
+      result.emplace(work());
+    } catch (...) {
+      fault = std::current_exception();
+    }
+  }
+};
+
 template <typename Work>
 Task<std::invoke_result_t<Work&>> Offload::run(Work work) {
   namespace asio = boost::asio;
-  std::optional<std::invoke_result_t<Work&>> result;
-  std::exception_ptr fault;
+  OffloadOutcome<std::invoke_result_t<Work&>> outcome;
   const Executor executor = co_await asio::this_coro::executor;
   // Tracked, so that the executor's context does not end before the answer arrives there.
   const Executor tracked = asio::prefer(executor, asio::execution::outstanding_work.tracked);
   auto begin = [&](auto handler) {
     asio::post(pool_, [&, tracked, handler = std::move(handler)]() mutable {
-      try {
-        result.emplace(work());
-      } catch (...) {
-        fault = std::current_exception();
-      }
+      outcome.fill(work);
       asio::post(tracked, std::move(handler));
     });
   };
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(begin, asio::use_awaitable);
-  if (fault) std::rethrow_exception(fault);
-  co_return std::move(*result);
+  if (outcome.fault) std::rethrow_exception(outcome.fault);
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): work that did not throw left a result
+  co_return std::move(*outcome.result);
 }
 
 }  // namespace mlxs

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "mlx_serving/error.h"
@@ -54,8 +53,10 @@ void Run::apply(const Event& event) {
     const Error error =
         event.finish->error.value_or(Error(ErrorCode::engine_error, "the request failed"));
     // The engine calls every prompt "prompt".
-    if (error.param() != "prompt") throw error;
-    throw Error(error.code(), error.what(), std::string(form_.prompt_param()));
+    const bool is_prompt = error.param() == "prompt";
+    throw Error(
+        error.code(), error.what(), is_prompt ? std::string(form_.prompt_param()) : error.param()
+    );
   }
   result_.finish = *event.finish;
 }

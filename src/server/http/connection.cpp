@@ -136,15 +136,17 @@ Task<void> Connection::watch_tls(TlsSocket& stream) {
   if (ec) throw ConnectionLost();
 }
 
+Task<void> Connection::watch() {
+  if (auto* plain = std::get_if<PlainSocket>(&stream_)) {
+    co_await watch_plain(*plain);
+  } else {
+    co_await watch_tls(std::get<TlsSocket>(stream_));
+  }
+}
+
 Task<void> Connection::wait_for_hang_up() {
   try {
-    while (socket().is_open() && input_.size() < kMaxEarlyBytes) {
-      if (auto* plain = std::get_if<PlainSocket>(&stream_)) {
-        co_await watch_plain(*plain);
-      } else {
-        co_await watch_tls(std::get<TlsSocket>(stream_));
-      }
-    }
+    while (socket().is_open() && input_.size() < kMaxEarlyBytes) co_await watch();
   } catch (const ConnectionLost&) {
     co_return;
   }

@@ -67,6 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   [[nodiscard]] PlainSocket& socket();  // the socket itself, without TLS
+  Task<void> watch();                   // until bytes came. ERRORS: ConnectionLost.
   Task<void> watch_plain(PlainSocket& socket);
   Task<void> watch_tls(TlsSocket& stream);
 
