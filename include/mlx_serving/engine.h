@@ -36,12 +36,14 @@ struct EngineStats {
   int num_cached_pages = 0;  // hold prompts that nobody runs; they make room when it is needed
   int num_in_flight_steps = 0;
   double device_idle_share = 0.0;  // of the time with work, in [0, 1]
+  int page_size = 0;               // tokens of one page
+  int max_sequences = 0;           // that run at once
   std::uint64_t num_steps = 0;
   std::uint64_t num_failed_steps = 0;
   std::uint64_t num_preemptions = 0;
   std::uint64_t num_prompt_tokens = 0;  // of requests that started
   std::uint64_t num_cached_tokens = 0;  // of those
-  std::uint64_t num_step_tokens = 0;  // tokens forwarded, prompts and decodes
+  std::uint64_t num_step_tokens = 0;    // tokens forwarded, prompts and decodes
   std::uint64_t num_requests_finished = 0;
 };
 
@@ -52,6 +54,15 @@ struct EngineHealth {
   // since a step completed or work arrived at an idle engine
   std::chrono::milliseconds since_progress{0};
   std::string last_error = {};  // of the device; empty: none
+};
+
+struct TokenizeOptions {
+  bool add_special_tokens = false;  // what the model expects around a text, its first token for one
+  bool parse_special_tokens = true;  // special tokens written in the text become their ids
+};
+
+struct DetokenizeOptions {
+  bool skip_special_tokens = true;  // false: their text is kept
 };
 
 struct EngineParts;  // what an engine is made of; src/engine/engine_parts.h
@@ -79,12 +90,22 @@ class Engine {
   // REQUIRES: count >= 1. ERRORS: as submit(); then none is queued.
   [[nodiscard]] std::vector<Generation> submit(Request request, int count);
 
-  // RETURNS: the ids of `text` alone, without the tokens that a model expects around it; special
-  // tokens in it are recognised. ERRORS: invalid_request for text that is not UTF-8.
-  [[nodiscard]] std::vector<std::int32_t> tokenize(std::string_view text) const;
-  // RETURNS: the text of the ids, without special tokens. ERRORS: invalid_value for an id outside
-  // of the vocabulary.
-  [[nodiscard]] std::string detokenize(std::span<const std::int32_t> token_ids) const;
+  // RETURNS: the ids of `text`. ERRORS: invalid_request for text that is not UTF-8.
+  [[nodiscard]] std::vector<std::int32_t> tokenize(
+      std::string_view text, const TokenizeOptions& options = {}
+  ) const;
+  // RETURNS: the text of the ids. ERRORS: invalid_value for an id outside of the vocabulary.
+  [[nodiscard]] std::string detokenize(
+      std::span<const std::int32_t> token_ids, const DetokenizeOptions& options = {}
+  ) const;
+  // RETURNS: the bytes that one id stands for, which need not be whole characters.
+  // ERRORS: as detokenize().
+  [[nodiscard]] std::string_view token_bytes(std::int32_t token_id) const;
+
+  // RETURNS: the text that the model's chat template makes of a conversation, and the ids that
+  // submit() would run for a prompt. ERRORS: what submit() would answer for that prompt.
+  [[nodiscard]] std::string apply_template(const ChatPrompt& prompt) const;
+  [[nodiscard]] std::vector<std::int32_t> prompt_token_ids(const Prompt& prompt) const;
 
   [[nodiscard]] const ModelInfo& model() const;
   [[nodiscard]] EngineStats stats() const;

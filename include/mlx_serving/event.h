@@ -23,8 +23,8 @@ enum class FinishReason {
 // RETURNS: "stop", "length", "cancelled" or "error".
 [[nodiscard]] std::string_view finish_reason_name(FinishReason reason);
 
-// Why fewer of a prompt's tokens were cached than could be. It says nothing about what requests with
-// other salts have left.
+// Why fewer of a prompt's tokens were cached than could be. It says nothing about what requests
+// with other salts have left.
 enum class CacheMiss {
   none,         // all that can match did
   first_token,  // nothing that is cached begins like it
@@ -58,6 +58,7 @@ struct Timings {
 struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
+  std::string stop_string = {};     // of StopParams::stop, which ended the text; empty: none did
   Usage usage = {};
   CacheReport cache = {};
   Timings timings = {};

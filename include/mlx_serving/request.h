@@ -27,8 +27,9 @@ using Prompt = std::variant<std::string, std::vector<std::int32_t>, ChatPrompt>;
 
 // How a request stands to the others.
 struct SchedulingParams {
-  int priority = 0;       // larger is more urgent; [-1000, 1000]
-  std::string key = {};   // whose share of the device it uses; empty is a key like any other
+  int priority = 0;         // larger is more urgent; [-1000, 1000]
+  std::string key = {};     // whose share of the device it uses; empty is a key like any other
+  double key_weight = 0.0;  // of that key's share, above 0; 0: as EngineConfig::key_weights has it
   // From submission: the first token, or the last one, must be there; none: no limit. What cannot
   // make it is refused at once, and what misses it ends with deadline_exceeded. Positive.
   std::optional<std::chrono::milliseconds> ttft_deadline = {};

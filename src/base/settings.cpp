@@ -210,8 +210,10 @@ Settings::Value Settings::parse(
 Settings Settings::resolve(
     SettingCommand command,
     const std::map<std::string, std::string>& flags,
-    const Environment& environment
+    const Environment& environment,
+    const FileSettings& file
 ) {
+  check(file);
   Settings settings;
   for (const Setting& setting : setting_table()) {
     if ((setting.commands & command) == 0) continue;
@@ -225,12 +227,19 @@ Settings Settings::resolve(
       entry = {
           parse(setting, *from_environment, "environment variable " + variable), Source::environment
       };
+    } else if (const auto in_file = file.find(std::string(setting.name)); in_file != file.end()) {
+      entry = {parse(setting, in_file->second.text, in_file->second.origin), Source::file};
     } else if (!setting.default_value.empty()) {
       const std::string text(setting.default_value);
       entry = {parse(setting, text, "default of " + setting_flag(setting)), Source::default_value};
     }
   }
   return settings;
+}
+
+void Settings::check(const FileSettings& file) {
+  for (const auto& [name, value] : file)
+    static_cast<void>(parse(find_setting(name), value.text, value.origin));
 }
 
 const Settings::Entry& Settings::entry(std::string_view name) const {

@@ -96,20 +96,32 @@ struct Amount {
   double share = 0.0;  // in (0, 1]; 0: `bytes` counts
 };
 
+// What a configuration file says of one setting.
+struct FileSetting {
+  std::string text;    // as a flag would have it
+  std::string origin;  // "serve.yaml:3: port"
+};
+using FileSettings = std::map<std::string, FileSetting>;  // by setting name
+
 // Checked values of the settings of some commands. Immutable once made.
 // Thread safety: const members may be called from any thread.
 class Settings {
  public:
-  enum class Source { default_value, environment, flag };
+  enum class Source { default_value, file, environment, flag };
 
   // `flags` holds the text of the flags that were given, by setting name; an empty environment
-  // variable counts as not set. ERRORS: invalid_config naming the flag or the variable, what it
-  // holds and what it may be.
+  // variable counts as not set; `file` holds what a configuration file says, also for other
+  // commands. A flag wins over a variable, and that over the file. ERRORS: invalid_config naming
+  // the flag, the variable or the place in the file, what it holds and what it may be.
   [[nodiscard]] static Settings resolve(
       SettingCommand command,
       const std::map<std::string, std::string>& flags,
-      const Environment& environment
+      const Environment& environment,
+      const FileSettings& file = {}
   );
+
+  // Checks the values of a file, whatever command they are for. ERRORS: as resolve().
+  static void check(const FileSettings& file);
 
   // Typed access: texts, secrets and choices; integers and bytes; reals; switches. Nothing where
   // the setting has no default and was not given.

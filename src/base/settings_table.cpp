@@ -43,6 +43,15 @@ constexpr std::array kTable = {
         .text = "folder that keeps models; a name without a slash is looked up in its models/"
     },
     Setting{
+        .name = "config",
+        .group = SettingGroup::model,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kAll,
+        .text = "YAML file of settings; flags and environment variables win over it"
+    },
+    Setting{
         .name = "device",
         .group = SettingGroup::model,
         .domain = ChoiceDomain{kDevices},
@@ -258,6 +267,16 @@ constexpr std::array kTable = {
         .text = "key that clients must send as a bearer token; not set: none is asked for"
     },
     Setting{
+        .name = "api_keys",
+        .group = SettingGroup::server,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "file of further keys, a line each: NAME SHA256 [max_open=N] [weight=X]; read "
+                "again when it changes"
+    },
+    Setting{
         .name = "insecure",
         .group = SettingGroup::server,
         .domain = SwitchDomain{},
@@ -265,6 +284,24 @@ constexpr std::array kTable = {
         .default_value = "false",
         .commands = kServeCommand,
         .text = "listen on other addresses than this machine's own without a key"
+    },
+    Setting{
+        .name = "tls_cert",
+        .group = SettingGroup::server,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "file of a certificate chain in PEM; with it the server speaks TLS only"
+    },
+    Setting{
+        .name = "tls_key",
+        .group = SettingGroup::server,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "file of the key of tls-cert, in PEM"
     },
     Setting{
         .name = "health_timeout",
@@ -294,6 +331,15 @@ constexpr std::array kTable = {
         .text = "further names that the Host and Origin headers of requests may carry"
     },
     Setting{
+        .name = "cors_origins",
+        .group = SettingGroup::server,
+        .domain = ListDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "origins whose pages may use the API, as https://example.com; *: all of them"
+    },
+    Setting{
         .name = "model_aliases",
         .group = SettingGroup::server,
         .domain = ListDomain{},
@@ -301,6 +347,25 @@ constexpr std::array kTable = {
         .default_value = "",
         .commands = kServeCommand,
         .text = "further names under which clients may ask for the model"
+    },
+    Setting{
+        .name = "responses_store",
+        .group = SettingGroup::server,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = ":memory:",
+        .commands = kServeCommand,
+        .text = "file (SQLite) that keeps the stored responses; :memory: keeps them until the "
+                "server ends"
+    },
+    Setting{
+        .name = "max_responses",
+        .group = SettingGroup::server,
+        .domain = IntegerDomain{1, 100'000'000},
+        .unit = "responses",
+        .default_value = "10000",
+        .commands = kServeCommand,
+        .text = "kept; of more, the oldest go"
     },
     Setting{
         .name = "http_threads",
@@ -319,6 +384,15 @@ constexpr std::array kTable = {
         .default_value = "1024",
         .commands = kServeCommand,
         .text = "open at the same time; one more is told 503"
+    },
+    Setting{
+        .name = "max_socket_requests",
+        .group = SettingGroup::server,
+        .domain = IntegerDomain{1, 4096},
+        .unit = "requests",
+        .default_value = "32",
+        .commands = kServeCommand,
+        .text = "open at a time on one WebSocket; one more is told 429"
     },
     Setting{
         .name = "max_header",

@@ -25,7 +25,7 @@ namespace mlxs {
 namespace {
 
 constexpr std::size_t kOptionColumnWidth = 32;
-constexpr std::string_view kCommandNames = "serve, generate, chat, bench, info";
+constexpr std::string_view kCommandNames = "serve, generate, chat, bench, info, config";
 constexpr const char* kExamples =
     "Examples:\n"
     "  mlx-serving serve                                 the default model on "
@@ -35,7 +35,8 @@ constexpr const char* kExamples =
     "  mlx-serving bench ~/models/Qwen3-0.6B-4bit        a folder of safetensors\n"
     "  mlx-serving info model.gguf\n"
     "\n"
-    "Settings are flags or environment variables (--port or MLX_SERVING_PORT); a flag wins.\n"
+    "Settings are flags, environment variables or lines of a YAML file (--port, MLX_SERVING_PORT,\n"
+    "or port: in --config FILE); a flag wins over a variable, and that over the file.\n"
     "Exit codes: 0 done, 1 fault at run time, 2 wrong arguments, settings or model, 130 Ctrl-C.\n";
 
 std::string version_line(const CliContext& context) {
@@ -83,12 +84,13 @@ int run_parsed(const std::vector<std::string>& args, CliContext& context) {
   app.set_help_flag("-h,--help", "print this and exit");
   bool wants_version = false;
   app.add_flag("--version", wants_version, "print the version and exit");
-  const std::array<std::unique_ptr<Command>, 5> commands = {
+  const std::array<std::unique_ptr<Command>, 6> commands = {
       make_serve_command(app),
       make_generate_command(app),
       make_chat_command(app),
       make_bench_command(app),
-      make_info_command(app)
+      make_info_command(app),
+      make_config_command(app)
   };
   check_command_word(args, app);
   try {

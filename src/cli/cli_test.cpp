@@ -40,7 +40,7 @@ void expect_usage_error(const std::vector<std::string>& args, const std::string&
 
 TEST(Cli, BadUsageIsOneLine) {
   expect_usage_error(
-      {}, "a command is missing; the commands are serve, generate, chat, bench, info"
+      {}, "a command is missing; the commands are serve, generate, chat, bench, info, config"
   );
   expect_usage_error({"sevre"}, "no command is called \"sevre\"");
   expect_usage_error({"bad\nword\x1b[31m"}, "bad\\nword\\x1b[31m");

@@ -45,6 +45,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> make_chat_command(CLI::App& parent);
 [[nodiscard]] std::unique_ptr<Command> make_bench_command(CLI::App& parent);
 [[nodiscard]] std::unique_ptr<Command> make_info_command(CLI::App& parent);
+[[nodiscard]] std::unique_ptr<Command> make_config_command(CLI::App& parent);
 
 // RETURNS: the positional argument MODEL, stored in `model`.
 CLI::Option* add_model_argument(CLI::App& app, std::string& model);

@@ -18,6 +18,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "cli/config_file.h"
 #include "cli/key_weights.h"
 #include "mlx_serving/config.h"
 #include "mlx_serving/sampling.h"
@@ -160,7 +161,13 @@ CLI::Option* SettingFlags::add_option(CLI::App& app, const Setting& setting) {
 }
 
 Settings SettingFlags::resolve(const Environment& environment) const {
-  return Settings::resolve(command_, given_, environment);
+  const Setting& config = find_setting("config");
+  const auto flag = given_.find(std::string(config.name));
+  const std::string path =
+      flag != given_.end() ? flag->second : environment(setting_variable(config)).value_or("");
+  return Settings::resolve(
+      command_, given_, environment, path.empty() ? FileSettings() : read_config_file(path)
+  );
 }
 
 EngineConfig engine_config(
@@ -189,6 +196,13 @@ ServerOptions server_options(const Settings& settings) {
   options.host = settings.text("host");
   options.port = narrow<std::uint16_t>(settings.integer("port"));
   options.api_key = settings.find_text("api_key").value_or("");
+  options.api_keys = settings.find_text("api_keys").value_or("");
+  options.tls_certificate = settings.find_text("tls_cert").value_or("");
+  options.tls_key = settings.find_text("tls_key").value_or("");
+  options.cors_origins = settings.list("cors_origins");
+  options.responses_store = settings.text("responses_store");
+  options.max_responses = settings.integer("max_responses");
+  options.max_socket_requests = narrow<int>(settings.integer("max_socket_requests"));
   options.allow_insecure_bind = settings.is_on("insecure");
   options.allowed_hosts = settings.list("allowed_hosts");
   options.model_aliases = settings.list("model_aliases");

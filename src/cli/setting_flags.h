@@ -21,7 +21,8 @@ class SettingFlags {
   SettingFlags(const SettingFlags&) = delete;
   SettingFlags& operator=(const SettingFlags&) = delete;
 
-  // RETURNS: flags, environment and defaults, checked. ERRORS: as Settings::resolve().
+  // RETURNS: flags, environment, the configuration file and defaults, checked. ERRORS: as
+  // Settings::resolve() and read_config_file().
   [[nodiscard]] Settings resolve(const Environment& environment) const;
 
  private:

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,16 +22,25 @@
 #include "engine/event_stream.h"
 #include "engine/heartbeat.h"
 #include "engine/open_requests.h"
+#include "engine/prompt_text.h"
 #include "engine/text_model.h"
 #include "engine/text_stage.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
+#include "text/tokenizer.h"
 
 namespace mlxs {
 namespace {
 
 constexpr std::chrono::seconds kFlushTime(10);
+
+void check_token_id(const Tokenizer& tokenizer, std::int32_t id) {
+  if (tokenizer.is_known(id)) return;
+  throw Error(
+      ErrorCode::invalid_value, fmt::format("token id {} is not in the vocabulary", id), "token_ids"
+  );
+}
 
 }  // namespace
 
@@ -40,6 +50,8 @@ class Engine::Impl {
   explicit Impl(EngineParts parts)
       : info_(parts.info),
         text_(parts.text),
+        page_size_(parts.scheduler.cache.page_size),
+        max_sequences_(parts.scheduler.max_sequences),
         capacity_(static_cast<std::size_t>(parts.max_queue + parts.scheduler.max_sequences)),
         open_(std::make_shared<OpenRequests>(static_cast<int>(capacity_))),
         device_(DeviceThread::acquire()) {
@@ -116,6 +128,8 @@ class Engine::Impl {
   [[nodiscard]] EngineStats stats() const {
     EngineStats stats;
     loop_->read_stats(stats);
+    stats.page_size = page_size_;
+    stats.max_sequences = max_sequences_;
     stats.num_waiting = std::max(0, open_->count() - stats.num_running);
     return stats;
   }
@@ -135,6 +149,8 @@ class Engine::Impl {
  private:
   const ModelInfo info_;
   const std::shared_ptr<const TextModel> text_;
+  const int page_size_;
+  const int max_sequences_;
   const std::size_t capacity_;
   const std::shared_ptr<OpenRequests> open_;
   const std::shared_ptr<DeviceThread> device_;
@@ -153,21 +169,41 @@ std::vector<Generation> Engine::submit(Request request, int count) {
   return impl_->submit(std::move(request), count);
 }
 
-std::vector<std::int32_t> Engine::tokenize(std::string_view text) const {
-  return impl_->text().tokenizer.encode(text);
+std::vector<std::int32_t> Engine::tokenize(std::string_view text, const TokenizeOptions& options)
+    const {
+  return impl_->text().tokenizer.encode(
+      text,
+      {.add_special_tokens =
+           options.add_special_tokens ? AddSpecialTokens::yes : AddSpecialTokens::no,
+       .special_tokens = options.parse_special_tokens ? SpecialTokensInText::parsed
+                                                      : SpecialTokensInText::as_text}
+  );
 }
 
-std::string Engine::detokenize(std::span<const std::int32_t> token_ids) const {
+std::string Engine::detokenize(
+    std::span<const std::int32_t> token_ids, const DetokenizeOptions& options
+) const {
   const Tokenizer& tokenizer = impl_->text().tokenizer;
-  for (const std::int32_t id : token_ids) {
-    if (tokenizer.is_known(id)) continue;
-    throw Error(
-        ErrorCode::invalid_value,
-        fmt::format("token id {} is not in the vocabulary", id),
-        "token_ids"
-    );
-  }
-  return tokenizer.decode(token_ids);
+  for (const std::int32_t id : token_ids) check_token_id(tokenizer, id);
+  return tokenizer.decode(
+      token_ids,
+      {.special_tokens = options.skip_special_tokens ? SpecialTokensInOutput::skipped
+                                                     : SpecialTokensInOutput::kept}
+  );
+}
+
+std::string_view Engine::token_bytes(std::int32_t token_id) const {
+  const Tokenizer& tokenizer = impl_->text().tokenizer;
+  check_token_id(tokenizer, token_id);
+  return tokenizer.id_to_bytes(token_id);
+}
+
+std::string Engine::apply_template(const ChatPrompt& prompt) const {
+  return render_chat(prompt, impl_->info(), impl_->text());
+}
+
+std::vector<std::int32_t> Engine::prompt_token_ids(const Prompt& prompt) const {
+  return prompt_ids(prompt, impl_->info(), impl_->text());
 }
 
 const ModelInfo& Engine::model() const { return impl_->info(); }

@@ -173,6 +173,7 @@ void EngineLoop::start(PreparedRequest request) {
   sequence.seed = sequence.sampling.seed.value_or(next_seed_);
   sequence.priority = request.scheduling.priority;
   sequence.key = std::move(request.scheduling.key);
+  sequence.key_weight = request.scheduling.key_weight;
   const TierSalts salts = salts_of(request);
   sequence.cache_salt = salts.in_memory;
   sequence.use_cache = request.prefix_cache.is_enabled ? UseCache::yes : UseCache::no;
@@ -326,7 +327,8 @@ void EngineLoop::publish_token(SequenceId id, std::int32_t token_id) {
   const bool is_stopped = is_end || live.text.is_stopped();
   finish(
       id,
-      {.reason = is_stopped ? FinishReason::stop : FinishReason::length},
+      {.reason = is_stopped ? FinishReason::stop : FinishReason::length,
+       .stop_string = live.text.stopped_by()},
       last_text,
       Keep::cached
   );

@@ -123,6 +123,7 @@ TEST(Engine, StopsBeforeAStopString) {
   const Answer answer = ask(*engine, std::move(request));
   EXPECT_EQ(answer.text, whole.substr(0, whole.find(whole.substr(8, 3))));
   EXPECT_EQ(answer.finish.reason, FinishReason::stop);
+  EXPECT_EQ(answer.finish.stop_string, whole.substr(8, 3));
 }
 
 TEST(Engine, StopsAtAStopTokenWithoutItsText) {
@@ -288,9 +289,8 @@ TEST(Engine, ARowThatIsNotFiniteFailsAlone) {
   options.runner.after_step = [](const Batch& batch, StepResult& result) {
     for (std::size_t i = 0; i < batch.samples.size(); ++i) {
       const auto& sample = batch.samples[i];
-      result.tokens[i].is_finite =
-          sample.prompt_ids.front() != 'N' ||
-          sample.output_ids.size() + sample.in_flight.size() != 4;
+      result.tokens[i].is_finite = sample.prompt_ids.front() != 'N' ||
+                                   sample.output_ids.size() + sample.in_flight.size() != 4;
     }
   };
   const auto engine = make_fake_engine(options);

@@ -15,9 +15,18 @@
 namespace mlxs {
 namespace {
 
-std::size_t first_stop(std::string_view text, const std::vector<std::string>& stop) {
-  std::size_t first = std::string_view::npos;
-  for (const std::string& candidate : stop) first = std::min(first, text.find(candidate));
+struct FoundStop {
+  std::size_t position = std::string_view::npos;
+  std::string_view text;
+};
+
+// Of two that begin at one place, the first of the list.
+FoundStop first_stop(std::string_view text, const std::vector<std::string>& stop) {
+  FoundStop first;
+  for (const std::string& candidate : stop) {
+    const std::size_t position = text.find(candidate);
+    if (position < first.position) first = {position, candidate};
+  }
   return first;
 }
 
@@ -45,9 +54,11 @@ std::string OutputText::append(std::int32_t token_id) {
 }
 
 std::string OutputText::release() {
-  const std::size_t stop = first_stop(held_, stop_);
-  is_stopped_ = stop != std::string_view::npos;
-  const std::size_t num_shown = is_stopped_ ? stop : held_.size() - possible_stop(held_, stop_);
+  const FoundStop stop = first_stop(held_, stop_);
+  is_stopped_ = stop.position != std::string_view::npos;
+  stopped_by_ = stop.text;
+  const std::size_t num_shown =
+      is_stopped_ ? stop.position : held_.size() - possible_stop(held_, stop_);
   std::string shown = held_.substr(0, num_shown);
   held_.erase(0, is_stopped_ ? held_.size() : num_shown);
   return shown;

@@ -24,6 +24,8 @@ class OutputText {
   [[nodiscard]] std::string finish();
 
   [[nodiscard]] bool is_stopped() const { return is_stopped_; }
+  // RETURNS: the stop string that was found; empty where none was.
+  [[nodiscard]] const std::string& stopped_by() const { return stopped_by_; }
 
  private:
   [[nodiscard]] std::string release();
@@ -32,6 +34,7 @@ class OutputText {
   std::vector<std::string> stop_;
   std::string held_;  // the longest tail that may begin a stop string
   bool is_stopped_ = false;
+  std::string stopped_by_;
 };
 
 }  // namespace mlxs

@@ -34,6 +34,7 @@ struct Sequence {
 
   int priority = 0;              // larger is more urgent; [kMinPriority, kMaxPriority]
   std::string key = {};          // whose share of the device it uses; empty is a key like any other
+  double key_weight = 0.0;       // of that key; 0: as SchedulerOptions has it
   std::uint64_t cache_salt = 0;  // only prompts of equal salt share pages; 0: none
   UseCache use_cache = UseCache::yes;
   TimePoint arrived_at = {};

@@ -6,36 +6,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "engine/engine_parts.h"
 #include "engine/open_requests.h"
+#include "engine/prompt_text.h"
 #include "engine/request_check.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
-#include "text/chat_template.h"
-#include "text/tokenizer.h"
 
 namespace mlxs {
-namespace {
-
-// No vocabulary has longer tokens worth speaking of, so a longer text cannot fit and is not worth
-// tokenizing.
-constexpr std::size_t kMaxBytesPerToken = 256;
-
-template <typename... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
-
-}  // namespace
 
 TextStage::TextStage(const EngineParts& parts, std::size_t capacity, Deliver deliver)
     : info_(parts.info), text_(parts.text), deliver_(std::move(deliver)), queue_(capacity) {
@@ -75,10 +58,10 @@ void TextStage::prepare_and_deliver(SubmittedRequest submitted) {
   Request& request = submitted.request;
   try {
     check_request(request, info_);
-    auto prompt_ids = tokenize(request.prompt);
-    const int max_length = check_prompt(prompt_ids, request.stop, info_);
+    auto token_ids = prompt_ids(request.prompt, info_, *text_);
+    const int max_length = check_prompt(token_ids, request.stop, info_);
     deliver_(
-        {.prompt_ids = std::move(prompt_ids),
+        {.prompt_ids = std::move(token_ids),
          .max_length = max_length,
          .sampling = std::move(request.sampling),
          .stop = std::move(request.stop),
@@ -93,48 +76,6 @@ void TextStage::prepare_and_deliver(SubmittedRequest submitted) {
         ErrorCode::engine_error, fmt::format("the prompt could not be prepared: {}", error.what())
     ));
   }
-}
-
-std::vector<std::int32_t> TextStage::tokenize(const Prompt& prompt) const {
-  return std::visit(
-      Overloaded{
-          [](const std::vector<std::int32_t>& ids) { return ids; },
-          [this](const std::string& text) { return tokenize_text(text, AddSpecialTokens::yes); },
-          [this](const ChatPrompt& chat) {
-            return tokenize_text(render(chat), AddSpecialTokens::no);
-          },
-      },
-      prompt
-  );
-}
-
-std::vector<std::int32_t> TextStage::tokenize_text(std::string_view text, AddSpecialTokens add)
-    const {
-  const auto max_bytes = static_cast<std::size_t>(info_.context_length) * kMaxBytesPerToken;
-  if (text.size() > max_bytes) {
-    throw Error(
-        ErrorCode::context_length_exceeded,
-        fmt::format(
-            "the prompt has {} bytes, more than {} tokens can hold",
-            text.size(),
-            info_.context_length
-        ),
-        "prompt"
-    );
-  }
-  return text_->tokenizer.encode(text, {.add_special_tokens = add});
-}
-
-std::string TextStage::render(const ChatPrompt& prompt) const {
-  const std::optional<ChatTemplate>& chat_template = text_->chat_template;
-  if (!chat_template) {
-    throw Error(
-        ErrorCode::unsupported,
-        fmt::format("the model '{}' has no chat template; send a plain prompt instead", info_.name),
-        "messages"
-    );
-  }
-  return chat_template->render(prompt);
 }
 
 }  // namespace mlxs

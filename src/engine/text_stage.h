@@ -55,10 +55,6 @@ class TextStage {
  private:
   void work();
   void prepare_and_deliver(SubmittedRequest submitted);
-  [[nodiscard]] std::vector<std::int32_t> tokenize(const Prompt& prompt) const;
-  [[nodiscard]] std::vector<std::int32_t> tokenize_text(std::string_view text, AddSpecialTokens add)
-      const;
-  [[nodiscard]] std::string render(const ChatPrompt& prompt) const;
 
   const ModelInfo info_;
   const std::shared_ptr<const TextModel> text_;

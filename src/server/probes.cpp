@@ -3,14 +3,12 @@
 #include "server/probes.h"
 
 #include <utility>
-#include <vector>
 
 #include "base/json.h"
 #include "mlx_serving/engine.h"
+#include "server/api_context.h"
 #include "server/http/exchange.h"
 #include "server/http/message.h"
-#include "server/http/router.h"
-#include "server/http/service.h"
 #include "server/http/task.h"
 
 namespace mlxs {
@@ -19,11 +17,13 @@ namespace {
 constexpr int kOk = 200;
 constexpr int kUnavailable = 503;
 
-Task<void> answer_health(const Engine& engine, const HttpService& service, Exchange& exchange) {
-  const EngineHealth health = engine.health();
-  const EngineStats stats = engine.stats();
+}  // namespace
+
+Task<void> handle_health(const ApiContext& context, Exchange& exchange) {
+  const EngineHealth health = context.engine.health();
+  const EngineStats stats = context.engine.stats();
   const bool is_stalled =
-      health.has_pending_work && health.since_progress >= service.options.health_timeout;
+      health.has_pending_work && health.since_progress >= context.service.options.health_timeout;
   json::object body;
   body["status"] = is_stalled ? "stalled" : "ok";
   body["step"] = health.step;
@@ -37,27 +37,12 @@ Task<void> answer_health(const Engine& engine, const HttpService& service, Excha
   co_await exchange.respond(std::move(response));
 }
 
-Task<void> answer_ready(const HttpService& service, Exchange& exchange) {
-  const bool is_draining = service.is_draining;
+Task<void> handle_ready(const ApiContext& context, Exchange& exchange) {
+  const bool is_draining = context.service.is_draining;
   HttpResponse response;
   response.status = is_draining ? kUnavailable : kOk;
   response.body = is_draining ? R"({"status":"draining"})" : R"({"status":"ready"})";
   co_await exchange.respond(std::move(response));
-}
-
-}  // namespace
-
-std::vector<Route> probe_routes(const Engine& engine, const HttpService& service) {
-  return {
-      {"GET",
-       "/health",
-       RouteAccess::open,
-       [&](Exchange& exchange) { return answer_health(engine, service, exchange); }},
-      {"GET",
-       "/ready",
-       RouteAccess::open,
-       [&](Exchange& exchange) { return answer_ready(service, exchange); }},
-  };
 }
 
 }  // namespace mlxs

@@ -2,15 +2,13 @@
 // engine.
 #pragma once
 
-#include <vector>
-
-#include "mlx_serving/engine.h"
-#include "server/http/router.h"
-#include "server/http/service.h"
+#include "server/api_context.h"
+#include "server/http/exchange.h"
+#include "server/http/task.h"
 
 namespace mlxs {
 
-// REQUIRES: engine and service outlive the routes.
-[[nodiscard]] std::vector<Route> probe_routes(const Engine& engine, const HttpService& service);
+Task<void> handle_health(const ApiContext& context, Exchange& exchange);
+Task<void> handle_ready(const ApiContext& context, Exchange& exchange);
 
 }  // namespace mlxs

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,15 +19,19 @@
 #include "base/thread_annotations.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
+#include "server/api_context.h"
 #include "server/http/access_policy.h"
+#include "server/http/key_ring.h"
 #include "server/http/listener.h"
 #include "server/http/router.h"
 #include "server/http/service.h"
-#include "server/openai/answer.h"
+#include "server/http/tls.h"
+#include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
-#include "server/openai/routes.h"
-#include "server/probes.h"
+#include "server/responses/background_jobs.h"
+#include "server/responses/response_store.h"
+#include "server/route_table.h"
 #include "server/server_options.h"
 
 namespace mlxs {
@@ -40,6 +43,7 @@ using Clock = std::chrono::steady_clock;
 // to write out answers that the engine has finished
 constexpr std::chrono::milliseconds kFlushTimeout{2000};
 constexpr std::chrono::milliseconds kFlushPoll{5};
+constexpr int kNumOffloadThreads = 1;
 
 [[noreturn]] void invalid_option(const std::string& message) {
   throw Error(ErrorCode::invalid_config, message);
@@ -58,21 +62,12 @@ void check_options(const ServerOptions& options) {
     invalid_option(
         "max_header_bytes must be at least 1024, got " + std::to_string(options.max_header_bytes)
     );
+  if (options.tls_certificate.empty() != options.tls_key.empty())
+    invalid_option("TLS needs both a certificate and a key; only one of them is given");
   const bool has_blank = std::any_of(options.api_key.begin(), options.api_key.end(), [](char c) {
     return c <= ' ' || c > '~';
   });
   if (has_blank) invalid_option("the API key must be printable ASCII without blanks");
-}
-
-std::vector<Route> all_routes(
-    const Engine& engine, const HttpService& service, const ApiContext& context
-) {
-  std::vector<Route> routes = probe_routes(engine, service);
-  std::vector<Route> api = openai_routes(context);
-  routes.insert(
-      routes.end(), std::make_move_iterator(api.begin()), std::make_move_iterator(api.end())
-  );
-  return routes;
 }
 
 }  // namespace
@@ -94,8 +89,11 @@ class Server::Impl {
 
   Engine& engine_;
   HttpService service_;
-  ApiContext context_;
   asio::io_context io_;
+  Offload offload_;  // joined before the io_context, which its answers go to, goes away
+  ResponseStore responses_;
+  BackgroundJobs jobs_;
+  ApiContext context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
 
@@ -108,23 +106,36 @@ class Server::Impl {
 
 Server::Impl::Impl(Engine& engine, ServerOptions options)
     : engine_(engine),
-      context_{engine, service_, make_api_model(engine.model(), options.model_aliases)},
       io_(options.num_threads),
+      offload_(kNumOffloadThreads),
+      responses_(options.responses_store, options.max_responses),
+      jobs_(io_, service_),
+      context_{
+          engine,
+          service_,
+          make_api_model(engine.model(), options.model_aliases),
+          offload_,
+          responses_,
+          jobs_
+      },
       work_(io_.get_executor()) {
   check_options(options);
   service_.options = std::move(options);
-  service_.render_fault = render_openai_fault;
+  service_.dialect = kOpenaiDialect;
   service_.logger = service_.options.logger;
   if (!service_.logger)
     service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
-  service_.router = Router(all_routes(engine_, service_, context_));
+  service_.router = Router(all_routes(context_));
 }
 
 void Server::Impl::start() {
   const ServerOptions& options = service_.options;
+  if (!options.tls_certificate.empty())
+    service_.tls = make_tls_context(options.tls_certificate, options.tls_key);
+  auto keys = std::make_shared<KeyRing>(options.api_key, options.api_keys, service_.logger);
+  const bool is_guarded = keys->asks();
   listener_.emplace(io_, service_);
-  if (listener_->exposure() == Exposure::network && options.api_key.empty() &&
-      !options.allow_insecure_bind) {
+  if (listener_->exposure() == Exposure::network && !is_guarded && !options.allow_insecure_bind) {
     const std::string url = listener_->url();
     listener_.reset();
     invalid_option(
@@ -132,8 +143,8 @@ void Server::Impl::start() {
         " can be reached from other machines; set an API key, or allow it without one explicitly"
     );
   }
-  service_.access = AccessPolicy(options.api_key, options.allowed_hosts, listener_->exposure());
-  if (listener_->exposure() == Exposure::network && options.api_key.empty()) {
+  service_.access = AccessPolicy(std::move(keys), options, listener_->exposure());
+  if (listener_->exposure() == Exposure::network && !is_guarded) {
     service_.logger->warn(
         "every machine that reaches {} can use this server: no API key is set", listener_->url()
     );
@@ -182,6 +193,7 @@ void Server::Impl::stop() {
     listener_->close();
     service_.connections.close_all();
   }
+  jobs_.cancel_all();
   work_.reset();
   for (std::thread& thread : threads_) thread.join();
   {

@@ -20,18 +20,29 @@ struct ServerOptions {
   std::string host = "127.0.0.1";  // a name or an IP address
   std::uint16_t port = 8080;       // 0: a free one
   std::string api_key;             // that clients must send as a bearer token; empty: none
+  std::string api_keys;            // file of further keys; empty: none
   // permits an address that other machines reach without an api_key
   bool allow_insecure_bind = false;
+
+  std::string tls_certificate;  // file of a certificate chain in PEM; empty: no TLS
+  std::string tls_key;          // file of its key in PEM
 
   // Further names that the Host and Origin headers may carry. On a loopback address localhost and
   // the loopback addresses are always allowed; elsewhere every name is, unless this list names
   // some.
   std::vector<std::string> allowed_hosts;
 
+  // Origins whose pages may use the API from a browser, as "https://example.com"; "*": all.
+  std::vector<std::string> cors_origins;
+
   std::vector<std::string> model_aliases;  // further names under which the engine's model is served
 
-  int num_threads = 1;         // that answer HTTP
-  int max_connections = 1024;  // one more is told 503
+  std::string responses_store = ":memory:";  // file that keeps responses; ":memory:": none does
+  std::int64_t max_responses = 10'000;       // kept; of more the oldest go
+
+  int num_threads = 1;           // that answer HTTP
+  int max_connections = 1024;    // one more is told 503
+  int max_socket_requests = 32;  // open at a time on one WebSocket; one more is told 429
 
   std::size_t max_header_bytes = std::size_t{16} << 10;
   std::size_t max_body_bytes = std::size_t{32} << 20;

@@ -45,6 +45,14 @@ class ServerProcess:
         with urllib.request.urlopen(self.url + path, timeout=10.0) as response:
             return json.load(response)
 
+    def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
+        """Raises for every status but 200."""
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60.0) as response:
+            return json.load(response)
+
     def health(self) -> dict[str, object]:
         return self.get("/health")
 

@@ -103,6 +103,7 @@ void JsonTrace::added(const Sequence& sequence, TimePoint now, const Admission& 
       {"max_length", sequence.max_length},
       {"priority", sequence.priority},
       {"key", sequence.key},
+      {"key_weight", sequence.key_weight},
       {"cache_salt", sequence.cache_salt},
       {"use_cache", sequence.use_cache == UseCache::yes},
       {"arrived_at", time_value(sequence.arrived_at)},

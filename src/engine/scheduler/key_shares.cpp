@@ -17,18 +17,23 @@ constexpr double kNewRequestShare = 0.05;
 KeyShares::KeyShares(const SchedulerOptions& options)
     : weights_(options.key_weights), default_weight_(options.default_weight) {}
 
-KeyState& KeyShares::join(const std::string& name) {
+double KeyShares::weight_of(const std::string& name, double weight) const {
+  if (weight > 0.0) return weight;
+  const auto found = weights_.find(name);
+  return found == weights_.end() ? default_weight_ : found->second;
+}
+
+KeyState& KeyShares::join(const std::string& name, double weight) {
   auto& slot = keys_[name];
   if (!slot) {
-    const auto weight = weights_.find(name);
     slot = std::make_unique<KeyState>();
     slot->name = name;
     slot->index = next_index_++;
-    slot->weight = weight == weights_.end() ? default_weight_ : weight->second;
   }
   KeyState& key = *slot;
   if (key.is_idle()) {
     idle_.erase({key.order(), key.name});
+    key.weight = weight_of(name, weight);
     key.base += std::max(0.0, virtual_time_ - key.order());
   }
   return key;

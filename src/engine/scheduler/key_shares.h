@@ -40,8 +40,9 @@ class KeyShares {
   explicit KeyShares(const SchedulerOptions& options);
 
   // RETURNS: the key's state, made where there is none. Call it before the key gets something.
-  // Valid until release() of the idle key.
-  [[nodiscard]] KeyState& join(const std::string& name);
+  // `weight` counts where it is above 0, else the options'; a key that has requests here keeps the
+  // one that it has until it is idle. Valid until release() of the idle key.
+  [[nodiscard]] KeyState& join(const std::string& name, double weight = 0.0);
 
   // A request of the key begins. RETURNS: the guess that was added to pending_s.
   double begin(KeyState& key);
@@ -60,6 +61,7 @@ class KeyShares {
   }
 
  private:
+  [[nodiscard]] double weight_of(const std::string& name, double weight) const;
   void forget_overtaken();
 
   std::map<std::string, double> weights_;

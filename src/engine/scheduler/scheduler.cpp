@@ -109,7 +109,7 @@ Admission Scheduler::add(Sequence sequence, TimePoint now) {
   Entry& entry = *owned;
   entry.sequence = std::move(sequence);
   entry.order = state.next_order++;
-  entry.key = &state.shares.join(entry.sequence.key);
+  entry.key = &state.shares.join(entry.sequence.key, entry.sequence.key_weight);
   entry.urgency = entry.sequence.priority;
   entry.estimated_rows = num_rows;
   state.entries.emplace(entry.sequence.id, std::move(owned));

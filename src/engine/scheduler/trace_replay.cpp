@@ -83,6 +83,7 @@ Sequence sequence_of(const json::object& event) {
   sequence.max_length = number_of<int>(event, "max_length");
   sequence.priority = number_of<int>(event, "priority");
   sequence.key = text_of(event, "key");
+  sequence.key_weight = event.at("key_weight").to_number<double>();
   sequence.cache_salt = number_of<std::uint64_t>(event, "cache_salt");
   sequence.use_cache = event.at("use_cache").as_bool() ? UseCache::yes : UseCache::no;
   sequence.arrived_at = time_of(event.at("arrived_at"));

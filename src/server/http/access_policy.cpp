@@ -5,13 +5,17 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/beast/core/string.hpp>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "server/http/key_ring.h"
 #include "server/http/message.h"
 #include "server/http/request_head.h"
+#include "server/server_options.h"
 
 namespace mlxs {
 namespace {
@@ -45,17 +49,6 @@ std::string lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return result;
-}
-
-// Takes as long for every presented key of one length.
-bool equal_in_constant_time(std::string_view presented, std::string_view expected) {
-  volatile unsigned difference = presented.size() == expected.size() ? 0U : 1U;
-  for (std::size_t i = 0; i < presented.size(); ++i) {
-    const auto a = static_cast<unsigned char>(presented[i]);
-    const auto b = static_cast<unsigned char>(expected[i % expected.size()]);
-    difference = difference | static_cast<unsigned>(a ^ b);
-  }
-  return difference == 0;
 }
 
 [[noreturn]] void forbidden(const char* field, const std::string& name) {
@@ -96,10 +89,21 @@ std::string host_name(std::string_view authority) {
 }
 
 AccessPolicy::AccessPolicy(
-    std::string api_key, std::vector<std::string> allowed_hosts, Exposure exposure
+    std::shared_ptr<KeyRing> keys, const ServerOptions& options, Exposure exposure
 )
-    : api_key_(std::move(api_key)), allowed_hosts_(std::move(allowed_hosts)), exposure_(exposure) {
+    : keys_(std::move(keys)),
+      cors_origins_(options.cors_origins),
+      allowed_hosts_(options.allowed_hosts),
+      exposure_(exposure) {
   for (std::string& name : allowed_hosts_) name = lower(name);
+  for (std::string& origin : cors_origins_) origin = lower(origin);
+}
+
+bool AccessPolicy::allows_pages_of(std::string_view origin) const {
+  const std::string name = lower(origin);
+  return std::any_of(cors_origins_.begin(), cors_origins_.end(), [&](const std::string& allowed) {
+    return allowed == "*" || allowed == name;
+  });
 }
 
 bool AccessPolicy::allows_name(std::string_view name) const {
@@ -118,7 +122,7 @@ void AccessPolicy::check_origin(const RequestHead& head) const {
     if (name.empty()) throw HttpError(client_fault(400, "the header field Host is malformed"));
     if (!allows_name(name)) forbidden("Host", name);
   }
-  if (!head.origin) return;
+  if (!head.origin || allows_pages_of(*head.origin)) return;
   const std::size_t scheme_end = head.origin->find("://");
   const std::string name = scheme_end == std::string::npos
                                ? std::string()
@@ -130,15 +134,23 @@ void AccessPolicy::check_origin(const RequestHead& head) const {
 }
 
 std::string AccessPolicy::identity(const RequestHead& head) const {
-  return api_key_.empty() ? std::string(presented_key(head)) : std::string();
+  return keys_ && keys_->asks() ? std::string() : std::string(presented_key(head));
 }
 
-void AccessPolicy::check_key(const RequestHead& head) const {
-  if (api_key_.empty()) return;
-  if (equal_in_constant_time(presented_key(head), api_key_)) return;
+std::optional<ApiKey> AccessPolicy::check_key(const RequestHead& head, KeyField field) const {
+  if (!keys_ || !keys_->asks()) return std::nullopt;
+  std::string_view presented = presented_key(head);
+  if (presented.empty() && field == KeyField::bearer_or_api_key && !head.authorization &&
+      head.api_key) {
+    presented = *head.api_key;
+  }
+  std::optional<ApiKey> key = keys_->find(presented);
+  if (key) return key;
   HttpFault fault = client_fault(
       401,
-      "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\"",
+      field == KeyField::bearer
+          ? "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\""
+          : "the API key is missing or wrong; send it as \"X-API-Key: KEY\"",
       "invalid_api_key"
   );
   fault.headers.push_back({"WWW-Authenticate", "Bearer"});

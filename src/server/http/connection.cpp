@@ -12,8 +12,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <utility>
+#include <variant>
 
+#include "server/http/stream_socket.h"
 #include "server/http/task.h"
 
 namespace mlxs {
@@ -27,14 +30,44 @@ constexpr std::size_t kMaxEarlyBytes = std::size_t{64}
                                        << 10;  // kept of a client that sends before it is answered
 constexpr auto kAwaitTuple = asio::as_tuple(asio::use_awaitable);
 
+using SomeBytes = Task<std::tuple<boost::system::error_code, std::size_t>>;
+
+SomeBytes read_some(StreamSocket& stream, asio::mutable_buffer buffer) {
+  return std::visit(
+      [&](auto& socket) { return socket.async_read_some(buffer, kAwaitTuple); }, stream
+  );
+}
+
+SomeBytes write_some(StreamSocket& stream, asio::const_buffer buffer) {
+  return std::visit(
+      [&](auto& socket) { return socket.async_write_some(buffer, kAwaitTuple); }, stream
+  );
+}
+
 }  // namespace
 
-Connection::Connection(Tcp::socket socket)
-    : socket_(std::move(socket)), deadline_(socket_.get_executor()), hold_(socket_.get_executor()) {
+Connection::Connection(StreamSocket stream)
+    : stream_(std::move(stream)),
+      deadline_(socket().get_executor()),
+      hold_(socket().get_executor()) {
   boost::system::error_code ignored;  // a socket that is already dead shows at the first read
-  (void)socket_.non_blocking(true, ignored);
-  (void)socket_.set_option(Tcp::no_delay(true), ignored);
+  (void)socket().non_blocking(true, ignored);
+  (void)socket().set_option(Tcp::no_delay(true), ignored);
   hold_.expires_at(std::chrono::steady_clock::time_point::max());
+}
+
+PlainSocket& Connection::socket() {
+  if (auto* plain = std::get_if<PlainSocket>(&stream_)) return *plain;
+  return std::get<TlsSocket>(stream_).next_layer();
+}
+
+Task<void> Connection::shake_hands(std::chrono::milliseconds timeout) {
+  auto* tls = std::get_if<TlsSocket>(&stream_);
+  if (tls == nullptr) co_return;
+  arm(timeout);
+  const auto [ec] = co_await tls->async_handshake(asio::ssl::stream_base::server, kAwaitTuple);
+  disarm();
+  if (ec) throw ConnectionLost();
 }
 
 void Connection::arm(std::chrono::milliseconds timeout) {
@@ -46,7 +79,7 @@ void Connection::arm(std::chrono::milliseconds timeout) {
     if (ec || !self || self->num_deadlines_ != id) return;
     self->timed_out_ = true;
     boost::system::error_code ignored;
-    (void)self->socket_.cancel(ignored);
+    (void)self->socket().cancel(ignored);
   });
 }
 
@@ -64,8 +97,7 @@ void Connection::consume(std::size_t num_bytes) { input_.consume(num_bytes); }
 
 Task<ReadOutcome> Connection::read_more(std::chrono::milliseconds timeout) {
   arm(timeout);
-  const auto [ec, num_bytes] =
-      co_await socket_.async_read_some(input_.prepare(kReadBytes), kAwaitTuple);
+  const auto [ec, num_bytes] = co_await read_some(stream_, input_.prepare(kReadBytes));
   disarm();
   if (!ec) {
     input_.commit(num_bytes);
@@ -77,40 +109,62 @@ Task<ReadOutcome> Connection::read_more(std::chrono::milliseconds timeout) {
 Task<void> Connection::write(std::string_view bytes, std::chrono::milliseconds timeout) {
   while (!bytes.empty()) {
     arm(timeout);
-    const auto [ec, num_bytes] =
-        co_await socket_.async_write_some(asio::buffer(bytes), kAwaitTuple);
+    const auto [ec, num_bytes] = co_await write_some(stream_, asio::buffer(bytes));
     disarm();
     if (ec) throw ConnectionLost();
     bytes.remove_prefix(num_bytes);
   }
 }
 
-Task<void> Connection::wait_for_hang_up() {
-  while (socket_.is_open()) {
-    if (input_.size() >= kMaxEarlyBytes) {
-      co_await hold_.async_wait(kAwaitTuple);
-      co_return;
-    }
-    const auto [wait_ec] = co_await socket_.async_wait(Tcp::socket::wait_read, kAwaitTuple);
-    if (wait_ec) co_return;
-    boost::system::error_code ec;
-    const std::size_t num_bytes = socket_.read_some(input_.prepare(kReadBytes), ec);
-    if (ec == asio::error::would_block || ec == asio::error::try_again ||
-        ec == asio::error::interrupted)
-      continue;
-    if (ec) co_return;
-    input_.commit(num_bytes);
+Task<void> Connection::watch_plain(PlainSocket& socket) {
+  const auto [wait_ec] = co_await socket.async_wait(Tcp::socket::wait_read, kAwaitTuple);
+  if (wait_ec) throw ConnectionLost();
+  boost::system::error_code ec;
+  const std::size_t num_bytes = socket.read_some(input_.prepare(kReadBytes), ec);
+  if (ec == asio::error::would_block || ec == asio::error::try_again ||
+      ec == asio::error::interrupted)
+    co_return;
+  if (ec) throw ConnectionLost();
+  input_.commit(num_bytes);
+}
+
+// TLS hides whether bytes that arrive are the client's, so they are read at once.
+Task<void> Connection::watch_tls(TlsSocket& stream) {
+  const auto [ec, num_bytes] =
+      co_await stream.async_read_some(input_.prepare(kReadBytes), kAwaitTuple);
+  input_.commit(num_bytes);
+  if (ec) throw ConnectionLost();
+}
+
+Task<void> Connection::watch() {
+  if (auto* plain = std::get_if<PlainSocket>(&stream_)) {
+    co_await watch_plain(*plain);
+  } else {
+    co_await watch_tls(std::get<TlsSocket>(stream_));
   }
 }
 
+Task<void> Connection::wait_for_hang_up() {
+  try {
+    while (socket().is_open() && input_.size() < kMaxEarlyBytes) co_await watch();
+  } catch (const ConnectionLost&) {
+    co_return;
+  }
+  if (socket().is_open()) co_await hold_.async_wait(kAwaitTuple);
+}
+
 Task<void> Connection::linger(std::chrono::milliseconds timeout) {
-  boost::system::error_code ignored;  // the client may be gone already
-  (void)socket_.shutdown(Tcp::socket::shutdown_send, ignored);
   arm(timeout);
+  if (auto* tls = std::get_if<TlsSocket>(&stream_)) {
+    const auto [ec] = co_await tls->async_shutdown(kAwaitTuple);
+    static_cast<void>(ec);  // the client may be gone already
+  }
+  boost::system::error_code ignored;  // as above
+  (void)socket().shutdown(Tcp::socket::shutdown_send, ignored);
   std::array<char, 4096> dropped{};
-  while (socket_.is_open()) {
+  while (socket().is_open() && !timed_out_) {
     const auto [ec, num_bytes] =
-        co_await socket_.async_read_some(asio::buffer(dropped), kAwaitTuple);
+        co_await socket().async_read_some(asio::buffer(dropped), kAwaitTuple);
     if (ec) break;
   }
   disarm();
@@ -119,13 +173,13 @@ Task<void> Connection::linger(std::chrono::milliseconds timeout) {
 
 void Connection::close() {
   boost::system::error_code ignored;  // nothing is left to do with a socket that cannot be closed
-  (void)socket_.close(ignored);
+  (void)socket().close(ignored);
   hold_.cancel();
   disarm();
 }
 
 void Connection::close_soon() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->close(); });
+  asio::post(executor(), [self = shared_from_this()] { self->close(); });
 }
 
 }  // namespace mlxs

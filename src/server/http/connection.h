@@ -1,5 +1,5 @@
-// One accepted socket: reads and writes with time limits, and the watch for a client that hangs up.
-// It knows no HTTP.
+// One accepted socket, plain or under TLS: reads and writes with time limits, and the watch for a
+// client that hangs up. It knows no HTTP.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -12,6 +12,7 @@
 #include <memory>
 #include <string_view>
 
+#include "server/http/stream_socket.h"
 #include "server/http/task.h"
 
 namespace mlxs {
@@ -28,9 +29,12 @@ enum class ReadOutcome { data, end, timed_out };
 // write at a time, next to at most one wait_for_hang_up().
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  explicit Connection(boost::asio::ip::tcp::socket socket);
+  explicit Connection(StreamSocket stream);
 
-  [[nodiscard]] Executor executor() { return socket_.get_executor(); }
+  [[nodiscard]] Executor executor() { return socket().get_executor(); }
+
+  // Does what TLS begins with, where it is under TLS. ERRORS: ConnectionLost.
+  Task<void> shake_hands(std::chrono::milliseconds timeout);
 
   // Waits for more bytes and appends them to input(). ReadOutcome::end where the client has sent
   // all, or is gone.
@@ -51,14 +55,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // is not lost to a reset; closes after at most `timeout`.
   Task<void> linger(std::chrono::milliseconds timeout);
 
+  // For a protocol that takes the connection over.
+  [[nodiscard]] StreamSocket& stream() { return stream_; }
+
   void close();
   void close_soon();  // from any thread
 
- private:
+  // Cancels what the socket waits for unless disarm() comes within `timeout`.
   void arm(std::chrono::milliseconds timeout);
   void disarm();
 
-  boost::asio::ip::tcp::socket socket_;
+ private:
+  [[nodiscard]] PlainSocket& socket();  // the socket itself, without TLS
+  Task<void> watch();                   // until bytes came. ERRORS: ConnectionLost.
+  Task<void> watch_plain(PlainSocket& socket);
+  Task<void> watch_tls(TlsSocket& stream);
+
+  StreamSocket stream_;
   boost::beast::flat_buffer input_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer hold_;   // never expires; cancelled by close()

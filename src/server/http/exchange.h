@@ -1,16 +1,17 @@
-// One request and the answer to it: what a handler holds. It writes HTTP framing and knows nothing
-// about the body.
+// One request and the answer to it: what a handler holds. It knows nothing about the body, and how
+// the answer travels is the business of its kinds.
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "server/http/connection.h"
 #include "server/http/message.h"
-#include "server/http/request_head.h"
 #include "server/http/service.h"
 #include "server/http/task.h"
+#include "server/http/web_socket_channel.h"
 
 namespace mlxs {
 
@@ -22,13 +23,14 @@ enum class StreamEnd {
 // Thread safety: on the connection's executor only.
 class Exchange {
  public:
-  // REQUIRES: the service and connection outlive it.
-  Exchange(HttpService& service, Connection& connection)
-      : service_(service), connection_(connection) {}
+  // REQUIRES: the service outlives it.
+  explicit Exchange(HttpService& service) : service_(service), dialect_(&service.dialect) {}
+  virtual ~Exchange() = default;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
   [[nodiscard]] const HttpRequest& request() const { return request_; }
+  [[nodiscard]] const Dialect& dialect() const { return *dialect_; }
   [[nodiscard]] bool has_started() const { return status_ != 0; }  // whether a status was sent
   [[nodiscard]] int status() const { return status_; }             // 0: none yet
 
@@ -41,28 +43,42 @@ class Exchange {
   Task<void> write(std::string_view bytes);
   Task<void> end_stream(StreamEnd end);
 
+  // Turns the connection into a WebSocket. REQUIRES: !has_started(); the route's work is upgrade.
+  // ERRORS: HttpError 426 where the client did not ask for one.
+  virtual Task<std::unique_ptr<WebSocketChannel>> accept_web_socket();
+
   // Adds ` key=value` to the line that is logged for this request.
   void note(std::string_view key, std::size_t value);
 
+  // Keeps the answer from now on, unless its body is larger than `max_bytes`.
+  void record(std::size_t max_bytes);
+  // RETURNS: the kept answer, a stream as one body; nothing where it is not complete or too large.
+  [[nodiscard]] std::optional<HttpResponse> take_record();
+
   // For the session.
-  void set_head(const RequestHead& head);
   void set_request(HttpRequest request) { request_ = std::move(request); }
   HttpRequest& mutable_request() { return request_; }
-  void close_after() { keep_alive_ = KeepAlive::no; }
-  [[nodiscard]] KeepAlive keep_alive() const { return keep_alive_; }
+  void set_dialect(const Dialect& dialect) { dialect_ = &dialect; }
   [[nodiscard]] const std::string& notes() const { return notes_; }
 
+ protected:
+  HttpService& service() { return service_; }
+  void set_status(int status) { status_ = status; }
+
  private:
-  [[nodiscard]] std::string head_text(int status, std::string_view content_type);
+  virtual Task<void> send_whole(HttpResponse response) = 0;
+  virtual Task<void> send_stream_head(std::string_view content_type) = 0;
+  virtual Task<void> send_piece(std::string_view bytes) = 0;  // never empty
+  virtual Task<void> send_stream_end(StreamEnd end) = 0;
 
   HttpService& service_;
-  Connection& connection_;
+  const Dialect* dialect_;
   HttpRequest request_;
-  int version_ = 11;
-  KeepAlive keep_alive_ = KeepAlive::no;
-  bool is_head_ = false;  // the method HEAD: no body is sent
   int status_ = 0;
   std::string notes_;
+  std::size_t max_record_bytes_ = 0;
+  bool is_record_complete_ = false;
+  std::optional<HttpResponse> record_;  // none: nothing is kept
 };
 
 }  // namespace mlxs

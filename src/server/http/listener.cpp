@@ -23,6 +23,7 @@
 #include "server/http/connection.h"
 #include "server/http/service.h"
 #include "server/http/session.h"
+#include "server/http/stream_socket.h"
 #include "server/http/task.h"
 
 namespace mlxs {
@@ -94,8 +95,9 @@ Listener::Listener(asio::io_context& io, HttpService& service)
 std::string Listener::url() const {
   const auto address = endpoint_.address();
   const std::string text = address.to_string();
-  return address.is_v6() ? fmt::format("http://[{}]:{}", text, port())
-                         : fmt::format("http://{}:{}", text, port());
+  const char* const scheme = service_.tls ? "https" : "http";
+  return address.is_v6() ? fmt::format("{}://[{}]:{}", scheme, text, port())
+                         : fmt::format("{}://{}:{}", scheme, text, port());
 }
 
 Exposure Listener::exposure() const {
@@ -132,7 +134,10 @@ Task<void> Listener::accept_loop() {
     }
     const Admission admission =
         service_.connections.size() >= max_connections ? Admission::refuse : Admission::serve;
-    auto connection = std::make_shared<Connection>(std::move(socket));
+    auto connection = std::make_shared<Connection>(
+        service_.tls ? StreamSocket(TlsSocket(std::move(socket), *service_.tls))
+                     : StreamSocket(std::move(socket))
+    );
     if (!service_.connections.add(connection)) continue;
     const Executor executor = connection->executor();
     asio::co_spawn(

@@ -1,7 +1,6 @@
 // Requests, responses and faults as the handlers see them: no sockets, no Beast, no JSON.
 #pragma once
 
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -20,9 +19,14 @@ struct HttpRequest {
   std::string id;      // the client's X-Request-Id where it is a sound one, else ours
   std::string method;  // "GET"
   std::string path;    // of the target, as sent, without the query
+  std::string query;   // what followed its "?", as sent
   std::string tail;    // what the route's final "*" matched, percent-decoded
   std::string body;
-  std::string key;  // who asks, for fair shares of the device: AccessPolicy::identity()
+  std::string owner;    // the name of the API key that it came with; empty: none is asked for
+  int max_open = 0;     // requests that the key may have open; 0: no limit
+  double weight = 0.0;  // of the key's share of the device; 0: as the engine has it
+  std::string share;    // whose share of the device it uses: AccessPolicy::identity()
+  std::string idempotency_key;  // empty: none
 };
 
 struct HttpResponse {
@@ -60,6 +64,19 @@ class HttpError : public std::runtime_error {
 [[nodiscard]] HttpFault fault_of(const Error& error);
 
 // Turns a fault into a body of type application/json.
-using FaultRenderer = std::function<std::string(const HttpFault&)>;
+using FaultRenderer = std::string (*)(const HttpFault& fault, std::string_view request_id);
+
+// Where a key may stand.
+enum class KeyField {
+  bearer,             // Authorization: Bearer KEY
+  bearer_or_api_key,  // or X-API-Key: KEY
+};
+
+// How one API tells of faults, names the request's id and carries keys.
+struct Dialect {
+  FaultRenderer render_fault = nullptr;
+  std::string_view id_header = {};  // besides x-request-id; empty: none
+  KeyField key_field = KeyField::bearer;
+};
 
 }  // namespace mlxs

@@ -30,13 +30,16 @@ namespace http = boost::beast::http;
 using Fields = http::request<http::empty_body>;
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
+constexpr std::size_t kMaxIdempotencyKeyBytes = 255;
 
 [[noreturn]] void bad_request(std::string message) {
   throw HttpError(client_fault(400, std::move(message)));
 }
 
-// RETURNS: the field's one value. ERRORS: 400 where it is there twice.
-std::optional<std::string> single(const Fields& fields, http::field name) {
+// `name` is a word or one of Beast's fields. RETURNS: the field's one value. ERRORS: 400 where it
+// is there twice.
+template <typename Name>
+std::optional<std::string> single(const Fields& fields, Name name) {
   const auto [first, last] = fields.equal_range(name);
   if (first == last) return std::nullopt;
   if (std::next(first) != last)
@@ -82,7 +85,9 @@ void read_target(const Fields& fields, RequestHead& head) {
   if (!is_asterisk && !head.target.starts_with('/'))
     bad_request("the request target must be a path");
   if (head.target.find('#') != std::string::npos) bad_request("the request target has a fragment");
-  head.path = head.target.substr(0, head.target.find('?'));
+  const std::size_t query = head.target.find('?');
+  head.path = head.target.substr(0, query);
+  if (query != std::string::npos) head.query = head.target.substr(query + 1);
 }
 
 void read_identity(const Fields& fields, RequestHead& head) {
@@ -90,6 +95,10 @@ void read_identity(const Fields& fields, RequestHead& head) {
   if (!head.host && head.version == 11) bad_request("the header field Host is missing");
   head.origin = single(fields, http::field::origin);
   head.authorization = single(fields, http::field::authorization);
+  head.api_key = single(fields, "X-API-Key");
+  head.idempotency_key = single(fields, "Idempotency-Key");
+  if (head.idempotency_key && head.idempotency_key->size() > kMaxIdempotencyKeyBytes)
+    bad_request("the header field Idempotency-Key is longer than 255 bytes");
   const auto id = fields.find("X-Request-Id");
   if (id != fields.end() &&
       is_request_id(std::string_view(id->value().data(), id->value().size()))) {
@@ -154,6 +163,9 @@ RequestHead parse_request_head(std::string_view bytes) {
   read_framing(fields, head);
   read_identity(fields, head);
   read_options(fields, head);
+  const auto upgrade = fields.find(http::field::upgrade);
+  if (upgrade != fields.end() && beast::iequals(upgrade->value(), "websocket"))
+    head.upgrade_head = std::string(bytes);
   return head;
 }
 

@@ -14,8 +14,9 @@ enum class KeepAlive { no, yes };
 struct RequestHead {
   std::string method;
   std::string target;
-  std::string path;  // the target without its query
-  int version = 11;  // 10 or 11
+  std::string path;   // the target without its query
+  std::string query;  // what follows the "?"; empty: nothing
+  int version = 11;   // 10 or 11
   KeepAlive keep_alive = KeepAlive::no;
   std::optional<std::uint64_t> content_length;
   bool is_chunked = false;
@@ -23,7 +24,10 @@ struct RequestHead {
   std::optional<std::string> host;
   std::optional<std::string> origin;
   std::optional<std::string> authorization;
+  std::optional<std::string> api_key;     // of the field X-API-Key, which Anthropic's clients send
   std::optional<std::string> request_id;  // only a sound one
+  std::optional<std::string> idempotency_key;
+  std::string upgrade_head;  // all bytes of a head that asks for a WebSocket; empty: it does not
 
   [[nodiscard]] bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }
 };

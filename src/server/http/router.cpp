@@ -13,14 +13,18 @@ namespace mlxs {
 namespace {
 
 bool matches_path(const Route& route, std::string_view path, std::string_view& tail) {
-  if (!route.path.ends_with('*')) return route.path == path;
-  const std::string_view prefix = route.path.substr(0, route.path.size() - 1);
-  if (!path.starts_with(prefix) || path.size() == prefix.size()) return false;
-  tail = path.substr(prefix.size());
+  const std::size_t star = route.path.find('*');
+  if (star == std::string_view::npos) return route.path == path;
+  const std::string_view prefix = route.path.substr(0, star);
+  const std::string_view suffix = route.path.substr(star + 1);
+  if (path.size() <= prefix.size() + suffix.size()) return false;
+  if (!path.starts_with(prefix) || !path.ends_with(suffix)) return false;
+  tail = path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
   return true;
 }
 
 void add_method(std::string& allow, std::string_view method) {
+  if (allow.find(method) != std::string::npos) return;
   if (!allow.empty()) allow += ", ";
   allow += method;
   if (method == "GET") allow += ", HEAD";
@@ -35,7 +39,9 @@ RouteMatch Router::match(std::string_view method, std::string_view path) const {
     std::string_view tail;
     if (!matches_path(route, path, tail)) continue;
     add_method(match.allow, route.method);
-    if (route.method != wanted) continue;
+    if (match.dialect == nullptr) match.dialect = &route.policy.dialect();
+    // The first wins: a more particular path stands before a wider one.
+    if (route.method != wanted || match.route != nullptr) continue;
     match.route = &route;
     match.tail = tail;
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <type_traits>
+
 #include "server/http/access_policy.h"
 #include "server/http/message.h"
 #include "server/http/service.h"
@@ -9,11 +11,23 @@
 namespace mlxs {
 namespace {
 
+constexpr Dialect kDialect;
+
+// A route needs a policy to compile, and a policy needs everything that it decides.
+static_assert(!std::is_default_constructible_v<RoutePolicy>);
+static_assert(!std::is_default_constructible_v<Route>);
+static_assert(!std::is_constructible_v<RoutePolicy, RouteAccess>);
+static_assert(!std::is_constructible_v<RoutePolicy, RouteAccess, RouteWork>);
+
 Router test_router() {
+  const RoutePolicy open(RouteAccess::open, RouteWork::light, kDialect);
+  const RoutePolicy key(RouteAccess::key, RouteWork::light, kDialect);
   return Router(
-      {{"GET", "/a", RouteAccess::open, {}},
-       {"POST", "/a", RouteAccess::key, {}},
-       {"GET", "/b/*", RouteAccess::key, {}}}
+      {{"GET", "/a", open, {}},
+       {"POST", "/a", key, {}},
+       {"GET", "/b/x", key, {}},
+       {"GET", "/b/*", key, {}},
+       {"POST", "/b/*/c", key, {}}}
   );
 }
 
@@ -30,8 +44,22 @@ TEST(Router, MatchesBytesExactly) {
 
 TEST(Router, StarTakesTheRest) {
   const Router router = test_router();
-  EXPECT_EQ(router.match("GET", "/b/x").tail, "x");
+  EXPECT_EQ(router.match("GET", "/b/y").tail, "y");
   EXPECT_EQ(router.match("GET", "/b/x/y%2F").tail, "x/y%2F");
+}
+
+TEST(Router, AStarWithinAPathTakesWhatIsBetween) {
+  const Router router = test_router();
+  EXPECT_EQ(router.match("POST", "/b/y/c").tail, "y");
+  EXPECT_EQ(router.match("POST", "/b/c").route, nullptr);
+  EXPECT_EQ(router.match("POST", "/b//c").route, nullptr);
+  EXPECT_EQ(router.match("POST", "/b/y/d").allow, "GET, HEAD, OPTIONS");
+}
+
+TEST(Router, TheFirstOfTwoRoutesWins) {
+  const Router router = test_router();
+  EXPECT_EQ(router.match("GET", "/b/x").route, &router.routes()[2]);
+  EXPECT_EQ(router.match("GET", "/b/x").allow, "GET, HEAD, OPTIONS");
 }
 
 TEST(Router, DecodesPercents) {

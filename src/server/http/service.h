@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <atomic>
+#include <boost/asio/ssl/context.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,8 @@
 #include "base/thread_annotations.h"
 #include "server/http/access_policy.h"
 #include "server/http/message.h"
+#include "server/http/open_counts.h"
+#include "server/http/reply_memory.h"
 #include "server/http/router.h"
 #include "server/server_options.h"
 
@@ -55,12 +58,27 @@ struct HttpService {
   ServerOptions options;
   AccessPolicy access;
   Router router;
-  FaultRenderer render_fault;
+  Dialect dialect;  // of faults that no route has
   std::shared_ptr<spdlog::logger> logger;
   IdSource ids;
   ConnectionSet connections;
+  ReplyMemory replies;
+  OpenCounts open_counts;
+  std::unique_ptr<boost::asio::ssl::context> tls;  // null: none
   std::atomic<bool> is_draining{false};
   std::atomic<int> num_active{0};  // requests read and not yet answered
+};
+
+// Counts one request for its scope.
+class ActiveCount {
+ public:
+  explicit ActiveCount(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~ActiveCount() { --count_; }
+  ActiveCount(const ActiveCount&) = delete;
+  ActiveCount& operator=(const ActiveCount&) = delete;
+
+ private:
+  std::atomic<int>& count_;
 };
 
 // RETURNS: `text` fit for one line of a log: control characters, quotes and bytes beyond ASCII

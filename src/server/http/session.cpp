@@ -4,9 +4,7 @@
 #include "server/http/session.h"
 
 #include <algorithm>
-#include <atomic>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/system/system_error.hpp>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -19,8 +17,10 @@
 #include "mlx_serving/error.h"
 #include "server/http/chunked_decoder.h"
 #include "server/http/connection.h"
+#include "server/http/dispatch.h"
 #include "server/http/exchange.h"
 #include "server/http/head_scan.h"
+#include "server/http/http_exchange.h"
 #include "server/http/message.h"
 #include "server/http/request_head.h"
 #include "server/http/router.h"
@@ -56,18 +56,6 @@ milliseconds time_left(Clock::time_point deadline) {
   ));
 }
 
-// Counts one request for its scope.
-class ActiveCount {
- public:
-  explicit ActiveCount(std::atomic<int>& count) : count_(count) { ++count_; }
-  ~ActiveCount() { --count_; }
-  ActiveCount(const ActiveCount&) = delete;
-  ActiveCount& operator=(const ActiveCount&) = delete;
-
- private:
-  std::atomic<int>& count_;
-};
-
 class Session {
  public:
   Session(HttpService& service, Connection& connection, Admission admission)
@@ -81,14 +69,14 @@ class Session {
 
  private:
   Task<std::optional<std::size_t>> receive_head();
-  Task<void> receive(Exchange& exchange, RequestHead& head);
-  Task<void> receive_body(Exchange& exchange, const RequestHead& head);
+  Task<void> receive(HttpExchange& exchange, RequestHead& head);
+  Task<void> receive_body(HttpExchange& exchange, const RequestHead& head);
   Task<void> receive_sized_body(std::size_t num_bytes, std::string& body);
   Task<void> receive_chunked_body(std::string& body);
   Task<void> read_body_bytes(Clock::time_point deadline);
-  Task<void> answer(Exchange& exchange);
-  Task<void> run_handler(Exchange& exchange);
-  void route(Exchange& exchange, const RequestHead& head);
+  Task<void> answer(HttpExchange& exchange);
+  Task<void> run_handler(HttpExchange& exchange);
+  void route(HttpExchange& exchange, const RequestHead& head);
   void log(const Exchange& exchange, Clock::time_point start) const;
 
   HttpService& service_;
@@ -164,7 +152,7 @@ Task<void> Session::receive_chunked_body(std::string& body) {
   }
 }
 
-Task<void> Session::receive_body(Exchange& exchange, const RequestHead& head) {
+Task<void> Session::receive_body(HttpExchange& exchange, const RequestHead& head) {
   if (!head.has_body()) co_return;
   if (head.content_length && *head.content_length > options_.max_body_bytes)
     too_large(options_.max_body_bytes);
@@ -181,7 +169,7 @@ Task<void> Session::receive_body(Exchange& exchange, const RequestHead& head) {
 }
 
 // ERRORS: HttpError for everything that decides against the request before its body is read.
-void Session::route(Exchange& exchange, const RequestHead& head) {
+void Session::route(HttpExchange& exchange, const RequestHead& head) {
   if (admission_ == Admission::refuse) {
     throw HttpError(fault_of(
         Error(ErrorCode::overloaded, "the server has too many open connections; try again later")
@@ -189,8 +177,23 @@ void Session::route(Exchange& exchange, const RequestHead& head) {
   }
   service_.access.check_origin(head);
   match_ = service_.router.match(head.method, head.path);
-  const bool is_open = match_.route != nullptr && match_.route->access == RouteAccess::open;
-  if (!is_open) service_.access.check_key(head);
+  if (match_.dialect != nullptr) exchange.set_dialect(*match_.dialect);
+  const bool is_open =
+      match_.route != nullptr && match_.route->policy.access() == RouteAccess::open;
+  const bool is_page = head.origin && service_.access.allows_pages_of(*head.origin);
+  if (is_page) exchange.allow_page(*head.origin);
+  // A browser asks before it sends a key.
+  const bool is_preflight = is_page && head.method == "OPTIONS";
+  if (!is_open && !is_preflight) {
+    const auto key = service_.access.check_key(head, exchange.dialect().key_field);
+    HttpRequest& request = exchange.mutable_request();
+    request.share = key ? key->name : service_.access.identity(head);
+    if (key) {
+      request.owner = key->name;
+      request.max_open = key->max_open;
+      request.weight = key->weight;
+    }
+  }
   if (head.method == "OPTIONS") return;
   if (match_.allow.empty()) {
     throw HttpError(client_fault(
@@ -211,44 +214,23 @@ void Session::route(Exchange& exchange, const RequestHead& head) {
 
 // Fills the exchange's request. ERRORS: HttpError; ConnectionLost where the client leaves within
 // its body.
-Task<void> Session::receive(Exchange& exchange, RequestHead& head) {
+Task<void> Session::receive(HttpExchange& exchange, RequestHead& head) {
   route(exchange, head);
   co_await receive_body(exchange, head);
 }
 
-Task<void> Session::run_handler(Exchange& exchange) {
-  std::optional<HttpFault> fault;
-  try {
-    co_await match_.route->handler(exchange);
-  } catch (const ConnectionLost&) {
-    exchange.close_after();
-  } catch (const HttpError& error) {
-    fault = error.fault();
-  } catch (const Error& error) {
-    fault = fault_of(error);
-  } catch (const boost::system::system_error&) {
-    exchange.close_after();  // the watch of the socket ended the handler
-  } catch (const std::exception& error) {
-    service_.logger->error(
-        "request failed id={} error=\"{}\"", exchange.request().id, log_safe(error.what())
-    );
-    fault =
-        fault_of(Error(ErrorCode::engine_error, "the server failed to answer; its log says why"));
-  }
-  if (!fault) co_return;
-  if (exchange.has_started()) {
-    exchange.close_after();
-    co_return;
-  }
-  try {
-    co_await exchange.respond(*fault);
-  } catch (const std::exception&) {
-    exchange.close_after();  // the client is gone: nobody is left to tell
-  }
+Task<void> Session::run_handler(HttpExchange& exchange) {
+  const DispatchEnd end = co_await dispatch(service_, *match_.route, exchange);
+  if (end == DispatchEnd::broken) exchange.close_after();
 }
 
-Task<void> Session::answer(Exchange& exchange) {
+Task<void> Session::answer(HttpExchange& exchange) {
   using boost::asio::experimental::awaitable_operators::operator||;
+  if (match_.route->policy.work() == RouteWork::upgrade) {
+    exchange.close_after();
+    co_await run_handler(exchange);
+    co_return;
+  }
   const ActiveCount active(service_.num_active);
   const auto first = co_await (run_handler(exchange) || connection_.wait_for_hang_up());
   const bool hung_up = first.index() == 1;
@@ -256,7 +238,7 @@ Task<void> Session::answer(Exchange& exchange) {
 }
 
 Task<KeepAlive> Session::serve_one() {
-  Exchange exchange(service_, connection_);
+  HttpExchange exchange(service_, connection_);
   exchange.mutable_request().id = service_.ids.next("req_");
   std::optional<HttpFault> fault;
   Clock::time_point start = Clock::now();
@@ -270,7 +252,8 @@ Task<KeepAlive> Session::serve_one() {
     if (head.request_id) request.id = *head.request_id;
     request.method = head.method;
     request.path = head.path;
-    request.key = service_.access.identity(head);
+    request.query = head.query;
+    request.idempotency_key = head.idempotency_key.value_or("");
     exchange.set_head(head);
     co_await receive(exchange, head);
   } catch (const HttpError& error) {
@@ -297,19 +280,8 @@ Task<KeepAlive> Session::serve_one() {
 }
 
 void Session::log(const Exchange& exchange, Clock::time_point start) const {
-  const HttpRequest& request = exchange.request();
   const auto elapsed = std::chrono::duration<double, std::milli>(Clock::now() - start);
-  const auto level = exchange.status() >= 500 ? spdlog::level::warn : spdlog::level::info;
-  service_.logger->log(
-      level,
-      "request id={} method=\"{}\" path=\"{}\" status={} ms={:.1f}{}",
-      request.id,
-      log_safe(request.method),
-      log_safe(request.path),
-      exchange.status(),
-      elapsed.count(),
-      exchange.notes()
-  );
+  log_request(service_, exchange, elapsed.count());
 }
 
 }  // namespace
@@ -318,6 +290,7 @@ Task<void> run_session(
     HttpService& service, std::shared_ptr<Connection> connection, Admission admission
 ) {
   try {
+    co_await connection->shake_hands(service.options.header_timeout);
     Session session(service, *connection, admission);
     while (co_await session.serve_one() == KeepAlive::yes) {
     }

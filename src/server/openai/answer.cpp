@@ -14,6 +14,7 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
+#include "server/api_context.h"
 #include "server/generation_group.h"
 #include "server/http/exchange.h"
 #include "server/http/message.h"
@@ -102,7 +103,10 @@ class Progress {
 class Answer {
  public:
   Answer(const ApiContext& context, Exchange& exchange, const Call& call, const ReplyFormat& format)
-      : exchange_(exchange), call_(call), format_(format), progress_(call.requests.size() * call.num_choices, format) {
+      : exchange_(exchange),
+        call_(call),
+        format_(format),
+        progress_(call.requests.size() * call.num_choices, format) {
     head_.id = context.service.ids.next(format.id_prefix());
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     head_.created = std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -244,7 +248,8 @@ Task<void> answer_call(
     );
   for (Request& request : call.requests) {
     request.label = exchange.request().id;
-    request.scheduling.key = exchange.request().key;
+    request.scheduling.key = exchange.request().share;
+    request.scheduling.key_weight = exchange.request().weight;
   }
   Answer answer(context, exchange, call, format);
   const Executor executor = co_await boost::asio::this_coro::executor;

@@ -1,22 +1,13 @@
 // Runs a call on the engine and writes its reply, whole or as server-sent events.
 #pragma once
 
-#include "mlx_serving/engine.h"
+#include "server/api_context.h"
 #include "server/http/exchange.h"
-#include "server/http/service.h"
 #include "server/http/task.h"
-#include "server/openai/api_model.h"
 #include "server/openai/call.h"
 #include "server/openai/reply.h"
 
 namespace mlxs {
-
-// What the handlers share. REQUIRES: engine and service outlive it.
-struct ApiContext {
-  Engine& engine;
-  HttpService& service;
-  ApiModel model;
-};
 
 // ERRORS: Error before the first byte was sent; a later one is reported within the stream, which
 // then ends without [DONE]. ConnectionLost; boost::system::system_error where the client hung up.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mlx_serving/event.h"
+#include "server/api_context.h"
 #include "server/http/exchange.h"
 #include "server/http/task.h"
 #include "server/openai/answer.h"

@@ -33,6 +33,13 @@ std::size_t character_bytes(std::string_view text) {
   return is_overlong || is_surrogate_or_beyond ? 0 : num_bytes;
 }
 
+json::value text_or_null(std::string_view text) {
+  if (text.empty()) return nullptr;
+  return json::string(valid_utf8(text));
+}
+
+}  // namespace
+
 std::string valid_utf8(std::string_view text) {
   std::string valid;
   while (!text.empty()) {
@@ -42,13 +49,6 @@ std::string valid_utf8(std::string_view text) {
   }
   return valid;
 }
-
-json::value text_or_null(std::string_view text) {
-  if (text.empty()) return nullptr;
-  return json::string(valid_utf8(text));
-}
-
-}  // namespace
 
 std::string render_openai_fault(const HttpFault& fault) {
   json::object error;

@@ -3,10 +3,10 @@
 #include <string_view>
 #include <utility>
 
+#include "server/api_context.h"
 #include "server/http/exchange.h"
 #include "server/http/message.h"
 #include "server/http/task.h"
-#include "server/openai/answer.h"
 #include "server/openai/api_model.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/routes.h"

@@ -1,15 +1,11 @@
-// The routes of OpenAI's API.
+// The handlers of OpenAI's API. The table of all routes is in server/route_table.cpp.
 #pragma once
 
-#include <vector>
-
-#include "server/http/router.h"
-#include "server/openai/answer.h"
+#include "server/api_context.h"
+#include "server/http/exchange.h"
+#include "server/http/task.h"
 
 namespace mlxs {
-
-// REQUIRES: the context outlives the routes.
-[[nodiscard]] std::vector<Route> openai_routes(const ApiContext& context);
 
 // One handler a file. ERRORS: Error, HttpError, as answer_call.
 Task<void> handle_chat(const ApiContext& context, Exchange& exchange);

@@ -244,4 +244,30 @@ std::vector<std::string> sse_data(std::string_view body) {
   return data;
 }
 
+std::vector<std::pair<std::string, json::value>> named_events(std::string_view body) {
+  std::vector<std::pair<std::string, json::value>> events;
+  while (!body.empty()) {
+    const std::size_t end = body.find("\n\n");
+    const std::string_view event = body.substr(0, end);
+    const std::size_t line_end = event.find("\ndata: ");
+    if (!event.starts_with("event: ") || line_end == std::string_view::npos) {
+      events.emplace_back("not a named event", nullptr);
+      break;
+    }
+    events.emplace_back(event.substr(7, line_end - 7), parse_json(event.substr(line_end + 7)));
+    if (end == std::string_view::npos) break;
+    body.remove_prefix(end + 2);
+  }
+  return events;
+}
+
+std::string fake_greedy_text(std::vector<std::int32_t> prompt, int num_tokens) {
+  std::string text;
+  for (int i = 0; i < num_tokens; ++i) {
+    prompt.push_back(FakeRunner::next_token(prompt, 0));
+    text.push_back(static_cast<char>(prompt.back()));
+  }
+  return text;
+}
+
 }  // namespace mlxs

@@ -48,6 +48,9 @@ class TestClient {
   // before.
   [[nodiscard]] bool is_closed_within(std::chrono::milliseconds timeout);
 
+  // Appends the next bytes to `out`. RETURNS: false where fewer came.
+  bool read_exactly(std::size_t num_bytes, std::string& out);
+
   void set_receive_buffer(int num_bytes);
   void reset();  // closes with a RST
   void close();
@@ -55,7 +58,6 @@ class TestClient {
  private:
   bool read_some();
   [[nodiscard]] std::optional<std::string> read_line();
-  bool read_exactly(std::size_t num_bytes, std::string& out);
   bool read_chunks(std::string& out);
 
   int socket_ = -1;
@@ -102,5 +104,11 @@ class TestServer {
 
 // RETURNS: the data of each event of a stream.
 [[nodiscard]] std::vector<std::string> sse_data(std::string_view body);
+
+// RETURNS: name and data of each event of a stream of named events.
+[[nodiscard]] std::vector<std::pair<std::string, json::value>> named_events(std::string_view body);
+
+// RETURNS: what the fake model says after the ids of `prompt`, greedily.
+[[nodiscard]] std::string fake_greedy_text(std::vector<std::int32_t> prompt, int num_tokens);
 
 }  // namespace mlxs

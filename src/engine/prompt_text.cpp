@@ -1,0 +1,77 @@
+// A conversation's special tokens come from its template, so none are added to it.
+#include "engine/prompt_text.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/text_model.h"
+#include "mlx_serving/engine.h"
+#include "mlx_serving/error.h"
+#include "mlx_serving/request.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace mlxs {
+namespace {
+
+// No vocabulary has longer tokens worth speaking of, so a longer text cannot fit and is not worth
+// tokenizing.
+constexpr std::size_t kMaxBytesPerToken = 256;
+
+template <typename... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+}  // namespace
+
+std::string render_chat(const ChatPrompt& prompt, const ModelInfo& info, const TextModel& text) {
+  const std::optional<ChatTemplate>& chat_template = text.chat_template;
+  if (!chat_template) {
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("the model '{}' has no chat template; send a plain prompt instead", info.name),
+        "messages"
+    );
+  }
+  return chat_template->render(prompt);
+}
+
+std::vector<std::int32_t> prompt_ids(
+    const Prompt& prompt, const ModelInfo& info, const TextModel& text
+) {
+  const auto encode = [&](std::string_view words, AddSpecialTokens add) {
+    const auto max_bytes = static_cast<std::size_t>(info.context_length) * kMaxBytesPerToken;
+    if (words.size() > max_bytes) {
+      throw Error(
+          ErrorCode::context_length_exceeded,
+          fmt::format(
+              "the prompt has {} bytes, more than {} tokens can hold",
+              words.size(),
+              info.context_length
+          ),
+          "prompt"
+      );
+    }
+    return text.tokenizer.encode(words, {.add_special_tokens = add});
+  };
+  return std::visit(
+      Overloaded{
+          [](const std::vector<std::int32_t>& ids) { return ids; },
+          [&](const std::string& words) { return encode(words, AddSpecialTokens::yes); },
+          [&](const ChatPrompt& chat) {
+            return encode(render_chat(chat, info, text), AddSpecialTokens::no);
+          },
+      },
+      prompt
+  );
+}
+
+}  // namespace mlxs

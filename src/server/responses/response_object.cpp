@@ -1,0 +1,109 @@
+// Members that ask for features which are refused have the value that OpenAI's API gives them
+// when they are not used.
+#include "server/responses/response_object.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/json.h"
+#include "mlx_serving/event.h"
+#include "server/door/answer_one.h"
+#include "server/http/message.h"
+#include "server/openai/error_body.h"
+#include "server/openai/field_reader.h"
+
+namespace mlxs {
+namespace {
+
+json::object response_object(const ResponseFacts& facts, std::string_view status) {
+  json::object object;
+  object["id"] = facts.id;
+  object["object"] = "response";
+  object["created_at"] = facts.created_at;
+  object["status"] = to_json_view(status);
+  object["background"] = facts.is_background;
+  object["error"] = nullptr;
+  object["incomplete_details"] = nullptr;
+  for (const auto& member : facts.echo) object[member.key()] = member.value();
+  object["output"] = json::array();
+  object["parallel_tool_calls"] = true;
+  object["reasoning"] = {{"effort", nullptr}, {"summary", nullptr}};
+  object["service_tier"] = "default";
+  object["store"] = facts.is_stored;
+  object["text"] = {{"format", {{"type", "text"}}}};
+  object["tool_choice"] = "auto";
+  object["tools"] = json::array();
+  object["truncation"] = "disabled";
+  object["usage"] = nullptr;
+  return object;
+}
+
+json::object usage_of(const Usage& usage) {
+  json::object object;
+  object["input_tokens"] = usage.prompt_tokens;
+  object["input_tokens_details"] = {
+      {"cached_tokens", usage.cached_tokens}, {"cache_write_tokens", 0}
+  };
+  object["output_tokens"] = usage.completion_tokens;
+  object["output_tokens_details"] = {{"reasoning_tokens", 0}};
+  object["total_tokens"] = std::int64_t{usage.prompt_tokens} + usage.completion_tokens;
+  return object;
+}
+
+}  // namespace
+
+std::string_view finished_status(const Finish& finish) {
+  return finish.reason == FinishReason::length ? "incomplete" : "completed";
+}
+
+json::object text_part(std::string_view text) {
+  json::object part;
+  part["type"] = "output_text";
+  part["annotations"] = json::array();
+  part["logprobs"] = json::array();
+  part["text"] = to_json_view(text);
+  return part;
+}
+
+json::object message_item(
+    const ResponseFacts& facts, std::string_view status, std::string_view text
+) {
+  json::array content;
+  if (status != "in_progress") content.push_back(text_part(text));
+  json::object item;
+  item["id"] = facts.message_id;
+  item["type"] = "message";
+  item["status"] = to_json_view(status);
+  item["role"] = "assistant";
+  item["content"] = std::move(content);
+  return item;
+}
+
+json::object unfinished_response(const ResponseFacts& facts) {
+  return response_object(facts, "in_progress");
+}
+
+json::object finished_response(const ResponseFacts& facts, const DoorResult& result) {
+  const std::string_view status = finished_status(result.finish);
+  json::object object = response_object(facts, status);
+  if (result.finish.reason == FinishReason::length)
+    object["incomplete_details"] = {{"reason", "max_output_tokens"}};
+  json::array output;
+  output.push_back(message_item(facts, status, result.text));
+  object["output"] = std::move(output);
+  object["usage"] = usage_of(result.finish.usage);
+  return object;
+}
+
+json::object failed_response(const ResponseFacts& facts, const HttpFault& fault) {
+  json::object error;
+  error["code"] = fault.code.empty() ? json::string_view("server_error") : to_json_view(fault.code);
+  error["message"] = valid_utf8(fault.message);
+  json::object object = response_object(facts, "failed");
+  object["error"] = std::move(error);
+  return object;
+}
+
+}  // namespace mlxs

@@ -1,0 +1,43 @@
+// The response object of OpenAI's Responses API in each of its states.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+#include "server/door/answer_one.h"
+#include "server/http/message.h"
+#include "server/responses/call.h"
+
+namespace mlxs {
+
+// What all states of one response have in common.
+struct ResponseFacts {
+  std::string id;
+  std::string message_id;  // of its only output item
+  std::int64_t created_at = 0;
+  json::object echo;
+  bool is_stored = true;
+  bool is_background = false;
+};
+
+// RETURNS: a response that is not finished, without output.
+[[nodiscard]] json::object unfinished_response(const ResponseFacts& facts);
+
+// RETURNS: a response whose status is "completed" or, where the text was cut, "incomplete".
+[[nodiscard]] json::object finished_response(const ResponseFacts& facts, const DoorResult& result);
+
+[[nodiscard]] json::object failed_response(const ResponseFacts& facts, const HttpFault& fault);
+
+// RETURNS: the output item. `status` is "in_progress", which has no content, or an end.
+[[nodiscard]] json::object message_item(
+    const ResponseFacts& facts, std::string_view status, std::string_view text
+);
+
+// RETURNS: the content part that holds `text`.
+[[nodiscard]] json::object text_part(std::string_view text);
+
+// RETURNS: "completed" or "incomplete".
+[[nodiscard]] std::string_view finished_status(const Finish& finish);
+
+}  // namespace mlxs
