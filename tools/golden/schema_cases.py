@@ -139,7 +139,7 @@ NUMBERS = [
     ("number_bounds", {"type": "number", "minimum": 0, "maximum": 1}, [0, 1, 0.5, 0.001], [-0.1, 1.1, 2]),
     ("number_exclusive", {"type": "number", "exclusiveMinimum": 0, "maximum": 2.5}, [0.1, 2.5, 2], [0, 2.6]),
     ("number_negative", {"type": "number", "maximum": -1.5}, [-1.5, -2, -100.25], [-1.4, 0]),
-    ("number_cents", {"type": "number", "multipleOf": 0.25, "minimum": 0}, [0, 0.25, 3.5], [0.3, -0.25]),
+    ("number_cents", {"type": "number", "multipleOf": 0.25, "minimum": 0}, [0.25, 3.75], [0.3, -0.25]),
     ("draft4_exclusive", {"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer", "minimum": 0, "exclusiveMinimum": True}, [1, 20], [0, -1]),
 ]
 

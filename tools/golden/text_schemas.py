@@ -19,8 +19,9 @@ LAYOUTS = (
     {"indent": 2},
 )
 MAX_CHANGED = 6
-# Formats that the checker passes over; only instances written by hand say anything of them.
-UNCHECKED = ("format_duration", "format_hostname", "format_uri")
+# Formats that the checker passes over, and multiples that a grammar wants with all their decimals ("3.50"): only
+# instances written by hand say anything of them.
+UNCHANGED = ("format_duration", "format_hostname", "format_uri", "number_cents")
 
 
 def _replacements(value):
@@ -77,7 +78,7 @@ def make() -> list[dict]:
             validator.validate(value)
         for value in unsound:
             assert not validator.is_valid(value), f"{name}: {value!r} is sound"
-        others = [] if name in UNCHECKED else [other for value in sound for other in changed(value)]
+        others = [] if name in UNCHANGED else [other for value in sound for other in changed(value)]
         good = [value for value in others if validator.is_valid(value)]
         bad = [value for value in others if not validator.is_valid(value)]
         made.append(

@@ -9,6 +9,9 @@ use crate::border::{Failure, Outcome};
 /// Attributes of rules that this engine does not carry out: hidden stop texts and sampling by rule.
 const REFUSED: [&str; 3] = ["stop", "stop_capture", "temperature"];
 
+/// Deeper chains of rules than this take seconds.
+const MAX_RULES: usize = 2_000;
+
 /// RETURNS: an equal grammar that may be compiled.
 pub fn prepare(text: &str) -> Outcome<String> {
     let mut made = String::with_capacity(text.len());
@@ -40,6 +43,9 @@ pub fn prepare(text: &str) -> Outcome<String> {
         };
         made.push_str(&rest[..length]);
         rest = &rest[length..];
+    }
+    if outside.matches(':').count() > MAX_RULES {
+        return Err(Failure::limit(format!("the grammar has more than {MAX_RULES} rules")));
     }
     spec::check_nesting(&outside, "the grammar")?;
     check_attributes(&outside)?;
