@@ -19,10 +19,9 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DecodeOptions& option
       assembler_(tokenizer.decode_style().invalid_bytes) {}
 
 std::string Detokenizer::append(std::int32_t id) {
-  const bool is_skipped = options_.special_tokens == SpecialTokensInOutput::skipped &&
-                          tokenizer_->is_special(id) &&
-                          std::ranges::find(options_.written_special_ids, id) ==
-                              options_.written_special_ids.end();
+  const bool is_skipped =
+      options_.special_tokens == SpecialTokensInOutput::skipped && tokenizer_->is_special(id) &&
+      std::ranges::find(options_.written_special_ids, id) == options_.written_special_ids.end();
   if (is_skipped || !tokenizer_->is_known(id)) return {};
   const LeadingSpace leading_space = tokenizer_->decode_style().leading_space;
   std::string_view bytes = tokenizer_->id_to_bytes(id);

@@ -109,9 +109,7 @@ void GrammarMatcher::mask(std::span<std::uint32_t> words) {
 bool GrammarMatcher::advance(std::int32_t id) {
   bool is_taken = false;
   RustBuffer message;
-  check_grammar_status(
-      mlxs_matcher_advance(handle_.get(), id, &is_taken, message.out()), message
-  );
+  check_grammar_status(mlxs_matcher_advance(handle_.get(), id, &is_taken, message.out()), message);
   return is_taken;
 }
 

@@ -1,5 +1,6 @@
-// Constraints on a model's output: grammars compiled for one vocabulary, and matchers that tell which tokens may come
-// next. What cannot be kept to is refused when the grammar is compiled; nothing is ever left out in silence.
+// Constraints on a model's output: grammars compiled for one vocabulary, and matchers that tell
+// which tokens may come next. What cannot be kept to is refused when the grammar is compiled;
+// nothing is ever left out in silence.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +27,8 @@ enum class GrammarKind {
   regex,           // a regular expression that the whole output matches
   choice,          // a JSON list of strings, of which the output is one
   lark,            // llguidance's Lark
-  structural_tag,  // tagged parts within free text, in vLLM's JSON (`structures` and `triggers`, or `format`)
+  structural_tag,  // tagged parts within free text, in vLLM's JSON (`structures` and `triggers`, or
+                   // `format`)
   gbnf,            // llama.cpp's
 };
 
@@ -60,13 +62,14 @@ class GrammarVocabulary {
 };
 
 // The way of one output through a grammar.
-// Thread safety: none; but any thread may use it while no other does, and matchers share nothing that changes.
+// Thread safety: none; but any thread may use it while no other does, and matchers share nothing
+// that changes.
 class GrammarMatcher {
  public:
-  // Writes a bit for each token that may come next: id i is bit i % 32 of word i / 32. Words beyond the vocabulary's
-  // become zero, so that a model's padding is never sampled. Takes from 10 us to some ms: meant for a worker thread.
-  // REQUIRES: at least num_mask_words() words.
-  // ERRORS: invalid_value when the grammar has become too complex for this output, which then has to end.
+  // Writes a bit for each token that may come next: id i is bit i % 32 of word i / 32. Words beyond
+  // the vocabulary's become zero, so that a model's padding is never sampled. Takes from 10 us to
+  // some ms: meant for a worker thread. REQUIRES: at least num_mask_words() words. ERRORS:
+  // invalid_value when the grammar has become too complex for this output, which then has to end.
   void mask(std::span<std::uint32_t> words);
 
   // Takes a token. RETURNS: whether it may come; when not, nothing has changed.
@@ -79,8 +82,8 @@ class GrammarMatcher {
   // RETURNS: whether nothing but an end token may come.
   [[nodiscard]] bool is_finished() const;
 
-  // RETURNS: the tokens that must come next, as the tokenizer writes them; they are not taken. May be empty even where
-  // only one token is possible.
+  // RETURNS: the tokens that must come next, as the tokenizer writes them; they are not taken. May
+  // be empty even where only one token is possible.
   [[nodiscard]] std::vector<std::int32_t> forced_tokens();
 
   // RETURNS: a matcher that stands here and goes its own way.
@@ -105,8 +108,9 @@ class GrammarMatcher {
 class Grammar {
  public:
   // Takes from 1 ms to the limit of 2 s, on a thread of its own: not for the engine's thread.
-  // ERRORS: invalid_value for a text that is malformed, that nothing satisfies, or that runs over the limits of size,
-  // depth, memory or time; unsupported, which names the keyword or construct and its place.
+  // ERRORS: invalid_value for a text that is malformed, that nothing satisfies, or that runs over
+  // the limits of size, depth, memory or time; unsupported, which names the keyword or construct
+  // and its place.
   [[nodiscard]] static Grammar compile(
       const GrammarVocabulary& vocabulary, const GrammarSpec& spec
   );
@@ -128,8 +132,11 @@ class Grammar {
   std::size_t num_bytes_ = 0;
 };
 
-// What is known of a schema without a model. JSON: `supported`, `compile_ms`, and `example` (an instance, or null when
-// none of moderate length was found) or `error` and `error_kind` ("unsupported", "invalid", "limit").
-[[nodiscard]] std::string check_schema(const GrammarVocabulary& vocabulary, std::string_view schema);
+// What is known of a schema without a model. JSON: `supported`, `compile_ms`, and `example` (an
+// instance, or null when none of moderate length was found) or `error` and `error_kind`
+// ("unsupported", "invalid", "limit").
+[[nodiscard]] std::string check_schema(
+    const GrammarVocabulary& vocabulary, std::string_view schema
+);
 
 }  // namespace mlxs

@@ -1,4 +1,5 @@
-// Every committed schema against its instances: what satisfies it is accepted token by token, what does not is refused.
+// Every committed schema against its instances: what satisfies it is accepted token by token, what
+// does not is refused.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -48,7 +48,8 @@ TEST(GrammarLimitsTest, unsupported_keywords_are_named) {
       {R"({"$dynamicRef":"#a"})", "$dynamicRef"},
       {R"({"x-guidance":{"lenient":true}})", "x-guidance"},
       {R"({"type":"string","format":"iri"})", "iri"},
-      {R"({"properties":{"a":{"properties":{"b":{"uniqueItems":true}}}}})", "#/properties/a/properties/b"},
+      {R"({"properties":{"a":{"properties":{"b":{"uniqueItems":true}}}}})",
+       "#/properties/a/properties/b"},
       {R"({"$ref":"https://example.org/schema"})", "https://example.org/schema"},
       {R"({"$schema":"https://example.org/draft"})", "$schema"},
       {R"({"const":9007199254740993})", "2^53"},
@@ -65,11 +66,24 @@ TEST(GrammarLimitsTest, unsupported_keywords_are_named) {
 
 TEST(GrammarLimitsTest, malformed_schemas_are_refused) {
   for (const std::string schema :
-       {"", "[]", "1", "{", R"({"type":"text"})", R"({"enum":[]})", R"({"anyOf":[]})", "false",
-        R"({"properties":[]})", R"({"required":"a"})", R"({"minLength":-1})", R"({"maximum":"1"})",
-        R"({"multipleOf":0})", R"({"$ref":"#/$defs/none"})", R"({"$ref":"#"})",
+       {"",
+        "[]",
+        "1",
+        "{",
+        R"({"type":"text"})",
+        R"({"enum":[]})",
+        R"({"anyOf":[]})",
+        "false",
+        R"({"properties":[]})",
+        R"({"required":"a"})",
+        R"({"minLength":-1})",
+        R"({"maximum":"1"})",
+        R"({"multipleOf":0})",
+        R"({"$ref":"#/$defs/none"})",
+        R"({"$ref":"#"})",
         R"({"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}},"$ref":"#/$defs/a"})",
-        R"({"anyOf":[{"$ref":"#"}]})", R"({"type":"string","pattern":"("})",
+        R"({"anyOf":[{"$ref":"#"}]})",
+        R"({"type":"string","pattern":"("})",
         R"({"type":"string","minLength":3,"maxLength":2})",
         R"({"type":"object","required":["a"],"additionalProperties":false})"}) {
     std::string message;
@@ -136,16 +150,16 @@ TEST(GrammarLimitsTest, what_only_looks_large_is_no_trouble) {
   }
   blow_up += R"("d30":{"type":"object","properties":{"a":{"type":"integer"}}}}})";
   for (const std::string& schema :
-       {blow_up, std::string(R"({"type":"string","pattern":"(a{1,1000}){1,1000}b"})"),
+       {blow_up,
+        std::string(R"({"type":"string","pattern":"(a{1,1000}){1,1000}b"})"),
         std::string(R"({"type":"string","maxLength":1000000})"),
         std::string(R"({"type":"array","maxItems":1000000})"),
         std::string(R"({"type":"string","minLength":100000})"),
         std::string(R"({"type":"array","minItems":5000})"),
         std::string(R"({"type":"string","pattern":"(a+)+b"})"),
         std::string(R"({"type":"string","pattern":"^[a-z]{1,5000}$"})")}) {
-    const Grammar grammar = Grammar::compile(
-        default_vocabulary(), {.kind = GrammarKind::json_schema, .text = schema}
-    );
+    const Grammar grammar =
+        Grammar::compile(default_vocabulary(), {.kind = GrammarKind::json_schema, .text = schema});
     GrammarMatcher matcher = grammar.make_matcher();
     std::vector<std::uint32_t> words(default_vocabulary().num_mask_words());
     EXPECT_NO_THROW(matcher.mask(words)) << schema.substr(0, 60);

@@ -155,7 +155,9 @@ TEST(GrammarTest, structural_tags_constrain_only_what_a_trigger_begins) {
   );
   EXPECT_TRUE(accepts(grammar, ""));
   EXPECT_TRUE(accepts(grammar, "No function is needed: 1 < 2.\n"));
-  EXPECT_TRUE(accepts(grammar, "Well: <function=add>[1,2]</function> and <function=now>{}</function>."));
+  EXPECT_TRUE(
+      accepts(grammar, "Well: <function=add>[1,2]</function> and <function=now>{}</function>.")
+  );
   EXPECT_FALSE(accepts(grammar, "<function=add>{}</function>"));
   EXPECT_FALSE(accepts(grammar, "<function=sub>[1]</function>"));
   EXPECT_FALSE(accepts(grammar, "a <function=add>[1]"));
@@ -282,8 +284,7 @@ TEST(GrammarTest, a_checked_schema_comes_with_an_instance) {
   EXPECT_EQ(report.at("supported"), true);
   EXPECT_GT(report.at("compile_ms").to_number<double>(), 0.0);
   const Grammar grammar = compile(GrammarKind::json_schema, schema);
-  EXPECT_TRUE(accepts(grammar, json::serialize(report.at("example"))))
-      << report.at("example");
+  EXPECT_TRUE(accepts(grammar, json::serialize(report.at("example")))) << report.at("example");
   const json::value refused =
       parse_json(check_schema(default_vocabulary(), R"({"type":"array","contains":{}})"));
   EXPECT_EQ(refused.at("supported"), false);

@@ -1,4 +1,5 @@
-// What one more piece of a model's output comes to, once reasoning, text and tool calls are told apart.
+// What one more piece of a model's output comes to, once reasoning, text and tool calls are told
+// apart.
 #pragma once
 
 #include <string>
@@ -6,8 +7,8 @@
 
 namespace mlxs {
 
-// A further piece of a tool call. The first piece of a call carries its id and name; the pieces' arguments, joined, are
-// one JSON object.
+// A further piece of a tool call. The first piece of a call carries its id and name; the pieces'
+// arguments, joined, are one JSON object.
 struct ToolCallDelta {
   int index = 0;  // of the call within the output
   std::string id = {};

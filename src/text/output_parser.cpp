@@ -33,7 +33,8 @@ void add_ids_within(
   for (std::size_t start = 0; start < mark.size(); ++start) {
     for (std::size_t length = 1; length <= mark.size() - start; ++length) {
       const std::optional<std::int32_t> id = tokenizer.token_to_id(mark.substr(start, length));
-      const bool is_new = id && tokenizer.is_special(*id) && std::ranges::find(ids, *id) == ids.end();
+      const bool is_new =
+          id && tokenizer.is_special(*id) && std::ranges::find(ids, *id) == ids.end();
       if (is_new) ids.push_back(*id);
     }
   }

@@ -1,4 +1,5 @@
-// A model's output as a client sees it: reasoning, then text and tool calls, while the output comes.
+// A model's output as a client sees it: reasoning, then text and tool calls, while the output
+// comes.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 namespace mlxs {
 
 struct OutputParserOptions {
-  // `other_ends` is set from the tools' format, so that calls within unfinished reasoning are not lost.
+  // `other_ends` is set from the tools' format, so that calls within unfinished reasoning are not
+  // lost.
   ReasoningOptions reasoning = {};
   ToolParserOptions tools = {};
 };
@@ -38,8 +40,8 @@ class OutputParser {
   ToolParser tools_;
 };
 
-// RETURNS: the special tokens that the parser of these options waits for; a detokenizer has to write them
-// (DecodeOptions::written_special_ids).
+// RETURNS: the special tokens that the parser of these options waits for; a detokenizer has to
+// write them (DecodeOptions::written_special_ids).
 [[nodiscard]] std::vector<std::int32_t> special_ids_in_output(
     const Tokenizer& tokenizer, const OutputParserOptions& options
 );

@@ -1,4 +1,5 @@
-// What holds of every output: streaming changes nothing, nothing is lost, arguments are JSON, ids are as clients want them.
+// What holds of every output: streaming changes nothing, nothing is lost, arguments are JSON, ids
+// are as clients want them.
 #include "text/output_parser.h"
 
 #include <gtest/gtest.h>

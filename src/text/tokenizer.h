@@ -32,7 +32,8 @@ struct EncodeOptions {
 
 struct DecodeOptions {
   SpecialTokensInOutput special_tokens = SpecialTokensInOutput::skipped;
-  // Special tokens that are written where the others are skipped: the marks that an output's parser waits for.
+  // Special tokens that are written where the others are skipped: the marks that an output's parser
+  // waits for.
   std::vector<std::int32_t> written_special_ids = {};
 };
 

@@ -1,4 +1,5 @@
-// Any bytes as a grammar of any kind: it is refused with our own error, or every token that its masks allow is taken.
+// Any bytes as a grammar of any kind: it is refused with our own error, or every token that its
+// masks allow is taken.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,8 @@ mlxs::Tokenizer make_tokenizer() {
   std::string vocabulary = R"("</s>":0,"\u0120":1,"\u010a":2)";
   int id = 3;
   for (char character = '!'; character <= '~'; ++character)
-    vocabulary += ',' + mlxs::json_quote(std::string_view(&character, 1)) + ':' + std::to_string(id++);
+    vocabulary +=
+        ',' + mlxs::json_quote(std::string_view(&character, 1)) + ':' + std::to_string(id++);
   return mlxs::Tokenizer::from_json(
       R"({"version":"1.0","added_tokens":[{"id":0,"content":"</s>","single_word":false,"lstrip":false,)"
       R"("rstrip":false,"normalized":false,"special":true}],"decoder":{"type":"ByteLevel",)"
@@ -46,7 +48,8 @@ void follow(mlxs::GrammarMatcher matcher, unsigned seed) {
     matcher.mask(words);
     std::vector<std::int32_t> allowed;
     for (std::size_t id = 0; id < words.size() * 32; ++id)
-      if (((words[id / 32] >> (id % 32)) & 1U) != 0) allowed.push_back(static_cast<std::int32_t>(id));
+      if (((words[id / 32] >> (id % 32)) & 1U) != 0)
+        allowed.push_back(static_cast<std::int32_t>(id));
     if (allowed.empty()) std::abort();
     seed = seed * 1664525U + 1013904223U;
     const std::int32_t id = allowed[(seed >> 8U) % allowed.size()];

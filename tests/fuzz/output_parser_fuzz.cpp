@@ -1,5 +1,5 @@
-// Any bytes as a model's output, in every format: cut into pieces or whole it gives the same, arguments are JSON as far as
-// they go, and where there is no call nothing is lost.
+// Any bytes as a model's output, in every format: cut into pieces or whole it gives the same,
+// arguments are JSON as far as they go, and where there is no call nothing is lost.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

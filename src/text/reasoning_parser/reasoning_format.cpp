@@ -33,12 +33,11 @@ const ReasoningFormat* find_reasoning_format(std::string_view name) {
 }
 
 const ReasoningFormat* detect_reasoning_format(std::string_view template_source) {
-  const auto* const format =
-      std::ranges::find_if(kFormats, [&](const ReasoningFormat& candidate) {
-        const std::string_view begin =
-            candidate.name == "harmony" ? std::string_view("<|channel|>analysis") : candidate.begin;
-        return template_source.find(begin) != std::string_view::npos;
-      });
+  const auto* const format = std::ranges::find_if(kFormats, [&](const ReasoningFormat& candidate) {
+    const std::string_view begin =
+        candidate.name == "harmony" ? std::string_view("<|channel|>analysis") : candidate.begin;
+    return template_source.find(begin) != std::string_view::npos;
+  });
   return format == kFormats.end() ? nullptr : format;
 }
 

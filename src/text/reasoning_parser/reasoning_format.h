@@ -23,7 +23,8 @@ struct ReasoningFormat {
 // RETURNS: the format that a chat template speaks of, or null where there is none.
 [[nodiscard]] const ReasoningFormat* detect_reasoning_format(std::string_view template_source);
 
-// RETURNS: whether a rendered prompt ends within the reasoning, as templates have it that open it themselves.
+// RETURNS: whether a rendered prompt ends within the reasoning, as templates have it that open it
+// themselves.
 [[nodiscard]] bool prompt_opens_reasoning(const ReasoningFormat& format, std::string_view prompt);
 
 }  // namespace mlxs

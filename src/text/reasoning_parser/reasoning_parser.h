@@ -1,5 +1,5 @@
-// Tells a model's reasoning from its answer, while the output comes, and counts its tokens. Blanks at the borders of both
-// are dropped.
+// Tells a model's reasoning from its answer, while the output comes, and counts its tokens. Blanks
+// at the borders of both are dropped.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ enum class ReasoningStart {
 struct ReasoningOptions {
   const ReasoningFormat* format = nullptr;  // null: everything is the answer
   ReasoningStart start = ReasoningStart::by_mark;
-  // Marks that end the reasoning as well, and belong to the answer: those that begin tool calls. They outlive the parser.
+  // Marks that end the reasoning as well, and belong to the answer: those that begin tool calls.
+  // They outlive the parser.
   std::span<const std::string_view> other_ends = {};
 };
 
@@ -29,8 +30,8 @@ struct ReasoningDelta {
   std::string answer = {};
 };
 
-// However an output is cut into pieces, the joined deltas are the same; only the count goes by the pieces.
-// Thread safety: none.
+// However an output is cut into pieces, the joined deltas are the same; only the count goes by the
+// pieces. Thread safety: none.
 class ReasoningParser {
  public:
   explicit ReasoningParser(const ReasoningOptions& options);
@@ -41,10 +42,9 @@ class ReasoningParser {
   // RETURNS: what was held back. Nothing may be appended afterwards.
   [[nodiscard]] ReasoningDelta finish();
 
-  // RETURNS: whether what comes next is certainly not reasoning: an answer's constraint starts here.
-  [[nodiscard]] bool has_ended() const {
-    return state_ == State::after || state_ == State::answer;
-  }
+  // RETURNS: whether what comes next is certainly not reasoning: an answer's constraint starts
+  // here.
+  [[nodiscard]] bool has_ended() const { return state_ == State::after || state_ == State::answer; }
   [[nodiscard]] bool is_inside() const {
     return state_ == State::begun || state_ == State::reasoning;
   }
@@ -52,7 +52,8 @@ class ReasoningParser {
   // RETURNS: how many tokens lay within the reasoning, its marks aside.
   [[nodiscard]] int num_tokens() const { return num_tokens_; }
 
-  // RETURNS: the text that ends the reasoning, for a budget that is spent; its tokens are then forced.
+  // RETURNS: the text that ends the reasoning, for a budget that is spent; its tokens are then
+  // forced.
   [[nodiscard]] std::string closing_text() const;
 
  private:

@@ -25,8 +25,7 @@ TEST(ReasoningParserTest, tokens_within_are_counted_and_the_end_is_seen) {
 }
 
 TEST(ReasoningParserTest, a_prompt_that_opened_the_reasoning_is_taken_at_its_word) {
-  ReasoningParser parser(
-      {.format = find_reasoning_format("think"), .start = ReasoningStart::inside}
+  ReasoningParser parser({.format = find_reasoning_format("think"), .start = ReasoningStart::inside}
   );
   EXPECT_TRUE(parser.is_inside());
   EXPECT_EQ(parser.append("a </thi").reasoning, "a");

@@ -1,5 +1,5 @@
-// DeepSeek: calls within a pair of marks, each within another; V3 and R1 write function<sep>name and the arguments in a
-// fence, V3.1 writes name<sep>arguments. The marks hold U+FF5C and U+2581.
+// DeepSeek: calls within a pair of marks, each within another; V3 and R1 write function<sep>name
+// and the arguments in a fence, V3.1 writes name<sep>arguments. The marks hold U+FF5C and U+2581.
 #include <array>
 #include <string>
 #include <string_view>
@@ -58,7 +58,8 @@ Parse<bool> parse_call(ToolScanner& scanner) {
   co_return co_await scanner.literal(kCallEnd);
 }
 
-// The mark around all calls says nothing that those around each do not, so that a lost one does no harm.
+// The mark around all calls says nothing that those around each do not, so that a lost one does no
+// harm.
 Parse<void> parse_deepseek(ToolScanner& scanner) {
   constexpr std::array<std::string_view, 3> kStops = {kCallsBegin, kCallsEnd, kCallBegin};
   while (true) {

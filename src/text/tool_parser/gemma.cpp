@@ -1,5 +1,6 @@
-// Gemma: Python in a ```tool_code fence (Gemma 3), or call:name{key:value, ...} between <start_function_call> and
-// <end_function_call> (FunctionGemma) or <|tool_call> and <tool_call|> (Gemma 4), with marks of their own for quotes.
+// Gemma: Python in a ```tool_code fence (Gemma 3), or call:name{key:value, ...} between
+// <start_function_call> and <end_function_call> (FunctionGemma) or <|tool_call> and <tool_call|>
+// (Gemma 4), with marks of their own for quotes.
 #include <array>
 #include <optional>
 #include <span>
@@ -17,15 +18,18 @@ namespace mlxs {
 namespace {
 
 constexpr std::array<std::string_view, 7> kMarks = {
-    "<start_function_call>", "<|tool_call>", "<end_function_call>", "<tool_call|>", "<escape>",
-    "<|\"|>",                "```tool_code"
+    "<start_function_call>",
+    "<|tool_call>",
+    "<end_function_call>",
+    "<tool_call|>",
+    "<escape>",
+    "<|\"|>",
+    "```tool_code"
 };
 constexpr std::array<std::string_view, 3> kOpening = {
     "```tool_code\n", "<start_function_call>", "<|tool_call>"
 };
-constexpr std::array<std::string_view, 3> kClosing = {
-    "```", "<end_function_call>", "<tool_call|>"
-};
+constexpr std::array<std::string_view, 3> kClosing = {"```", "<end_function_call>", "<tool_call|>"};
 constexpr int kMaxDepth = 64;
 
 // A string between two of the model's own quotes, the first of which is still to come.

@@ -1,4 +1,5 @@
-// Hermes and Qwen: <tool_call>{"name": ..., "arguments": {...}}</tool_call>, one pair of tags for each call.
+// Hermes and Qwen: <tool_call>{"name": ..., "arguments": {...}}</tool_call>, one pair of tags for
+// each call.
 #include <array>
 #include <string>
 #include <string_view>

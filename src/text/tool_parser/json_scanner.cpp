@@ -135,8 +135,7 @@ JsonScanner::Step JsonScanner::push_number(char character) {
     state_ = State::number_point;
     return Step::more;
   }
-  if ((character == 'e' || character == 'E') &&
-      (is_in_whole || before == State::number_fraction)) {
+  if ((character == 'e' || character == 'E') && (is_in_whole || before == State::number_fraction)) {
     state_ = State::number_e;
     return Step::more;
   }

@@ -5,8 +5,8 @@
 
 namespace mlxs {
 
-// Takes one value. Strict but for control characters in strings, which models write and which escaped() mends.
-// Thread safety: none.
+// Takes one value. Strict but for control characters in strings, which models write and which
+// escaped() mends. Thread safety: none.
 class JsonScanner {
  public:
   enum class Step {

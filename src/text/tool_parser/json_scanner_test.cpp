@@ -52,8 +52,24 @@ TEST(JsonScannerTest, a_value_ends_where_it_ends) {
 
 TEST(JsonScannerTest, what_is_not_json_fails) {
   for (const std::string_view text :
-       {"", "}", "{a", "{\"a\"}", "[1,]", "{\"a\":1,}", "[01]", "1.", "+1", "nul ", "\"\\x\"",
-        "\"\\u12g4\"", "[1 2]", "{\"a\" 1}", "-", "1e ", "[}", "{]"})
+       {"",
+        "}",
+        "{a",
+        "{\"a\"}",
+        "[1,]",
+        "{\"a\":1,}",
+        "[01]",
+        "1.",
+        "+1",
+        "nul ",
+        "\"\\x\"",
+        "\"\\u12g4\"",
+        "[1 2]",
+        "{\"a\" 1}",
+        "-",
+        "1e ",
+        "[}",
+        "{]"})
     EXPECT_EQ(scan(std::string(text) + " "), std::string_view::npos) << text;
 }
 
@@ -74,14 +90,32 @@ TEST(JsonScannerTest, depth_is_limited) {
 
 TEST(JsonScannerTest, it_agrees_with_the_strict_parser_on_random_texts) {
   std::mt19937 random(17);
-  constexpr std::string_view kPieces[] = {"{", "}", "[", "]", ",", ":", "\"", "a", "\\n", "\\u00e9",
-                                          "0", "1", "-", ".", "e", "true", "null", " ", "\"b\""};
+  constexpr std::string_view kPieces[] = {
+      "{",
+      "}",
+      "[",
+      "]",
+      ",",
+      ":",
+      "\"",
+      "a",
+      "\\n",
+      "\\u00e9",
+      "0",
+      "1",
+      "-",
+      ".",
+      "e",
+      "true",
+      "null",
+      " ",
+      "\"b\""
+  };
   int num_sound = 0;
   for (int i = 0; i < 200'000; ++i) {
     std::string text;
     const int num_pieces = 1 + static_cast<int>(random() % 6);
-    for (int piece = 0; piece < num_pieces; ++piece)
-      text += kPieces[random() % std::size(kPieces)];
+    for (int piece = 0; piece < num_pieces; ++piece) text += kPieces[random() % std::size(kPieces)];
     // The parser refuses a key that comes twice.
     if (text.find("\"b\"") != text.rfind("\"b\"")) continue;
     if (text.front() == ' ' || text.back() == ' ') continue;

@@ -9,7 +9,8 @@ namespace mlxs {
   return character == ' ' || character == '\n' || character == '\r' || character == '\t';
 }
 
-// Appends one byte of a string's text: control characters, quotes and backslashes as escapes, others as they are.
+// Appends one byte of a string's text: control characters, quotes and backslashes as escapes,
+// others as they are.
 void append_json_character(std::string& json, char character);
 
 }  // namespace mlxs

@@ -1,4 +1,5 @@
-// Llama 3: {"name": ..., "parameters": {...}} as the whole output or after <|python_tag|>, several with ; between; and
+// Llama 3: {"name": ..., "parameters": {...}} as the whole output or after <|python_tag|>, several
+// with ; between; and
 // <|python_tag|>name.call(key=value, ...) for the tools that the model was trained on.
 #include <array>
 #include <optional>
@@ -75,8 +76,7 @@ constexpr ToolFormat kLlama3ToolFormat = {
     .id_style = ToolIdStyle::openai,
     .marks = kMarks,
     .opening_marks = kMarks,
-    .syntax =
-        {.prefix = "", .separator = "; ", .suffix = "", .call_tag = call_tag, .trigger = ""},
+    .syntax = {.prefix = "", .separator = "; ", .suffix = "", .call_tag = call_tag, .trigger = ""},
 };
 
 }  // namespace mlxs

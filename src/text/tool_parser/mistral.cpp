@@ -1,5 +1,5 @@
-// Mistral: [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...], or in newer models [TOOL_CALLS]name[ARGS]{...}, with
-// [CALL_ID]id before [ARGS] at times.
+// Mistral: [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...], or in newer models
+// [TOOL_CALLS]name[ARGS]{...}, with [CALL_ID]id before [ARGS] at times.
 #include <array>
 #include <optional>
 #include <string>

@@ -1,5 +1,6 @@
-// Coroutines that read a text character by character and stop in the midst of it when it goes no further: a parser that
-// is written like one of a whole text works on a stream, and cannot tell how the stream was cut.
+// Coroutines that read a text character by character and stop in the midst of it when it goes no
+// further: a parser that is written like one of a whole text works on a stream, and cannot tell how
+// the stream was cut.
 #pragma once
 
 #include <coroutine>
@@ -98,7 +99,8 @@ class CharStream {
     CharStream& stream_;
   };
 
-  // RETURNS: once it is known, the next character, or nothing at the end. It stays the next until take().
+  // RETURNS: once it is known, the next character, or nothing at the end. It stays the next until
+  // take().
   [[nodiscard]] Peek peek() { return Peek(*this); }
   void take() { current_.reset(); }
 

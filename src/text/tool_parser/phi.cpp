@@ -1,4 +1,5 @@
-// Phi: <|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>, or functools[...] without an end.
+// Phi: <|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>, or functools[...]
+// without an end.
 #include <array>
 #include <cstddef>
 #include <span>

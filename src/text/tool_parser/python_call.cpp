@@ -231,8 +231,8 @@ Parse<bool> ToolScanner::python_escape() {
     std::string digits;
     for (int i = 0; i < num_digits; ++i) {
       const std::optional<char> digit = co_await stream_.peek();
-      const bool is_hex =
-          digit && std::string_view("0123456789abcdefABCDEF").find(*digit) != std::string_view::npos;
+      const bool is_hex = digit && std::string_view("0123456789abcdefABCDEF").find(*digit) !=
+                                       std::string_view::npos;
       if (!is_hex) co_return false;
       take(*digit);
       digits += *digit;
@@ -248,7 +248,8 @@ Parse<bool> ToolScanner::python_escape() {
   std::string json;
   if (index == std::string_view::npos) append_json_character(json, '\\');
   // A backslash at a line's end joins the lines.
-  if (index != 0) append_json_character(json, index == std::string_view::npos ? *escape : kMeanings[index]);
+  if (index != 0)
+    append_json_character(json, index == std::string_view::npos ? *escape : kMeanings[index]);
   arguments(json);
   co_return true;
 }

@@ -1,5 +1,5 @@
-// Pythonic calls, as Llama 4, Llama 3.2 and others write them: [name(key=value, ...), ...] as the whole output, or
-// between <|python_start|> and <|python_end|>.
+// Pythonic calls, as Llama 4, Llama 3.2 and others write them: [name(key=value, ...), ...] as the
+// whole output, or between <|python_start|> and <|python_end|>.
 #include <array>
 #include <optional>
 #include <string_view>
@@ -49,11 +49,8 @@ constexpr ToolFormat kPythonicToolFormat = {
     .marks = kMarks,
     .opening_marks = kOpening,
     .syntax =
-        {.prefix = "[",
-         .separator = ", ",
-         .suffix = "]",
-         .call_tag = python_call_tag,
-         .trigger = ""},
+        {.prefix = "[", .separator = ", ", .suffix = "]", .call_tag = python_call_tag, .trigger = ""
+        },
 };
 
 }  // namespace mlxs

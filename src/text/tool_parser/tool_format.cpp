@@ -30,7 +30,10 @@ constexpr std::array<Hint, 15> kHints = {{
     {"<arg_key>", nullptr},
     {"<tool_call>", &kHermesToolFormat},
     {"[TOOL_CALLS]", &kMistralToolFormat},
-    {"<\xEF\xBD\x9Ctool\xE2\x96\x81" "calls\xE2\x96\x81" "begin\xEF\xBD\x9C>", &kDeepseekToolFormat},
+    {"<\xEF\xBD\x9Ctool\xE2\x96\x81"
+     "calls\xE2\x96\x81"
+     "begin\xEF\xBD\x9C>",
+     &kDeepseekToolFormat},
     {"<|tool_call>", &kGemmaToolFormat},
     {"<start_function_call>", &kGemmaToolFormat},
     {"tool_code", &kGemmaToolFormat},

@@ -1,4 +1,5 @@
-// The ways in which models write tool calls. A format is a row of constants and a parser; each has a file of its own.
+// The ways in which models write tool calls. A format is a row of constants and a parser; each has
+// a file of its own.
 #pragma once
 
 #include <span>
@@ -17,8 +18,8 @@ struct ToolFunction {
   std::string parameters_json = {};  // a JSON schema; empty: any object
 };
 
-// How calls are written, for grammars: prefix, calls with separators between, suffix. A call is a structural tag's
-// `tag`, in JSON.
+// How calls are written, for grammars: prefix, calls with separators between, suffix. A call is a
+// structural tag's `tag`, in JSON.
 struct ToolSyntax {
   std::string_view prefix;
   std::string_view separator;
@@ -32,9 +33,11 @@ struct ToolFormat {
   std::string_view name;
   Parse<void> (*parse)(ToolScanner& scanner);
   ToolIdStyle id_style;
-  // The marks around calls, which may be special tokens of the vocabulary and are then needed in the text.
+  // The marks around calls, which may be special tokens of the vocabulary and are then needed in
+  // the text.
   std::span<const std::string_view> marks;
-  // Those of them that begin calls and mean nothing else: they end a model's reasoning where it forgot to.
+  // Those of them that begin calls and mean nothing else: they end a model's reasoning where it
+  // forgot to.
   std::span<const std::string_view> opening_marks;
   ToolSyntax syntax;
 };

@@ -26,14 +26,18 @@ TEST(ToolFormatTest, a_template_tells_its_format) {
   EXPECT_EQ(detect("{{- '[TOOL_CALLS] [' }}"), "mistral");
   EXPECT_EQ(detect("{{- \"<|python_tag|>\" + tool_call.name }}"), "llama3");
   EXPECT_EQ(
-      detect(R"(Respond in the format {"name": function name, "parameters": {}}. {{ '"parameters": ' }})"),
+      detect(
+          R"(Respond in the format {"name": function name, "parameters": {}}. {{ '"parameters": ' }})"
+      ),
       "llama3"
   );
   EXPECT_EQ(detect("You should only return [func_name1(params_name1=params_value1)]"), "pythonic");
   EXPECT_EQ(detect("{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}"), "phi");
   EXPECT_EQ(detect("'<|tool_call>call:' + name"), "gemma");
   EXPECT_EQ(
-      detect("{{'<\xEF\xBD\x9Ctool\xE2\x96\x81" "calls\xE2\x96\x81" "begin\xEF\xBD\x9C>'}}"),
+      detect("{{'<\xEF\xBD\x9Ctool\xE2\x96\x81"
+             "calls\xE2\x96\x81"
+             "begin\xEF\xBD\x9C>'}}"),
       "deepseek"
   );
   EXPECT_EQ(detect("<tool_call>\n<function=example>"), "none") << "a format that we do not have";

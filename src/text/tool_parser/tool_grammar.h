@@ -21,10 +21,10 @@ struct ToolDemand {
   ParallelCalls parallel = ParallelCalls::yes;
 };
 
-// RETURNS: the grammar, for Grammar::compile(); nothing for when_called in a format whose calls have no mark by which
-// text could be told from them.
-// REQUIRES: at least one function.
-// ERRORS: invalid_value for parameters that are no JSON schema. What a schema's keywords are worth, compile() tells.
+// RETURNS: the grammar, for Grammar::compile(); nothing for when_called in a format whose calls
+// have no mark by which text could be told from them. REQUIRES: at least one function. ERRORS:
+// invalid_value for parameters that are no JSON schema. What a schema's keywords are worth,
+// compile() tells.
 [[nodiscard]] std::optional<GrammarSpec> make_tool_grammar(
     const ToolFormat& format, std::span<const ToolFunction> functions, const ToolDemand& demand
 );

@@ -25,15 +25,17 @@ const std::vector<ToolFunction>& functions() {
   static const std::vector<ToolFunction> kFunctions = {
       {.name = "get_weather",
        .parameters_json = R"({"type":"object","properties":{"city":{"type":"string"},
-           "days":{"type":"integer","minimum":1,"maximum":9}},"required":["city"],"additionalProperties":false})"},
-      {.name = "now", .parameters_json = R"({"type":"object","properties":{},"additionalProperties":false})"},
+           "days":{"type":"integer","minimum":1,"maximum":9}},"required":["city"],"additionalProperties":false})"
+      },
+      {.name = "now",
+       .parameters_json = R"({"type":"object","properties":{},"additionalProperties":false})"},
   };
   return kFunctions;
 }
 
 struct Sample {
   std::string_view format;
-  std::string two_calls;   // get_weather(city="Oslo", days=3) and now()
+  std::string two_calls;  // get_weather(city="Oslo", days=3) and now()
   std::string wrong_name;
   std::string wrong_argument;
 };
@@ -47,8 +49,8 @@ std::vector<Sample> samples() {
   const std::string all = "<" + bar + "tool" + low + "calls" + low + "begin" + bar + ">";
   const std::string none = "<" + bar + "tool" + low + "calls" + low + "end" + bar + ">";
   const auto json = [](std::string_view key, std::string_view name, std::string_view arguments) {
-    return "{\"name\": \"" + std::string(name) + "\", \"" + std::string(key) + "\": " +
-           std::string(arguments) + "}";
+    return "{\"name\": \"" + std::string(name) + "\", \"" + std::string(key) +
+           "\": " + std::string(arguments) + "}";
   };
   const std::string weather = R"({"city": "Oslo", "days": 3})";
   const auto hermes = [](const std::string& call) {
@@ -57,7 +59,8 @@ std::vector<Sample> samples() {
   const auto deepseek = [&](std::string_view name, std::string_view arguments) {
     return begin + std::string(name) + "\n```json\n" + std::string(arguments) + end;
   };
-  const auto lists = [&](std::string_view format, std::string_view prefix, std::string_view suffix) {
+  const auto lists = [&](std::string_view format, std::string_view prefix, std::string_view suffix
+                     ) {
     const auto make = [&](const std::string& calls) {
       return std::string(prefix) + calls + std::string(suffix);
     };
@@ -71,19 +74,24 @@ std::vector<Sample> samples() {
   const std::string python = R"(get_weather(city="Oslo", days=3), now())";
   return {
       {"hermes",
-       hermes(json("arguments", "get_weather", weather)) + "\n" + hermes(json("arguments", "now", "{}")),
+       hermes(json("arguments", "get_weather", weather)) + "\n" +
+           hermes(json("arguments", "now", "{}")),
        hermes(json("arguments", "other", "{}")),
        hermes(json("arguments", "get_weather", R"({"days": 3})"))},
       {"llama3",
        json("parameters", "get_weather", weather) + "; " + json("parameters", "now", "{}"),
-       json("parameters", "other", "{}"), json("parameters", "now", R"({"a": 1})")},
+       json("parameters", "other", "{}"),
+       json("parameters", "now", R"({"a": 1})")},
       lists("mistral", "[TOOL_CALLS][", "]"),
       lists("phi", "<|tool_call|>[", "]<|/tool_call|>"),
-      {"gemma", "```tool_code\n[" + python + "]\n```", "```tool_code\n[other()]\n```",
+      {"gemma",
+       "```tool_code\n[" + python + "]\n```",
+       "```tool_code\n[other()]\n```",
        "```tool_code\n[get_weather(city=\"Oslo\", days=30)]\n```"},
       {"deepseek",
        all + deepseek("get_weather", weather) + "\n" + deepseek("now", "{}") + none,
-       all + deepseek("other", "{}") + none, all + deepseek("get_weather", "{}") + none},
+       all + deepseek("other", "{}") + none,
+       all + deepseek("get_weather", "{}") + none},
       {"pythonic", '[' + python + ']', "[other()]", "[get_weather(days=3)]"},
   };
 }
@@ -139,13 +147,11 @@ TEST(ToolGrammarTest, free_text_may_come_around_calls_that_are_sound) {
 
 TEST(ToolGrammarTest, python_arguments_may_be_missing_where_the_schema_lets_them) {
   const std::vector<ToolFunction> functions = {
-      {.name = "f",
-       .parameters_json = R"({"type":"object","$defs":{"n":{"type":"integer"}},
+      {.name = "f", .parameters_json = R"({"type":"object","$defs":{"n":{"type":"integer"}},
            "properties":{"a":{"$ref":"#/$defs/n"},"b":{"type":"boolean"},"c":{"type":"string"}}})"}
   };
   const Grammar grammar = Grammar::compile(
-      default_vocabulary(),
-      make_tool_grammar(*find_tool_format("pythonic"), functions, {}).value()
+      default_vocabulary(), make_tool_grammar(*find_tool_format("pythonic"), functions, {}).value()
   );
   for (const std::string_view text :
        {"[f()]", "[f(a=1)]", "[f(b=true)]", "[f(a=1, c=\"x\")]", "[f(a=1, b=false, c=\"\")]"})

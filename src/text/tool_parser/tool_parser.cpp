@@ -32,7 +32,8 @@ struct ToolParser::Run {
   Parse<void> parser;
 };
 
-ToolParser::ToolParser(ToolParserOptions options) : run_(std::make_unique<Run>(std::move(options))) {}
+ToolParser::ToolParser(ToolParserOptions options)
+    : run_(std::make_unique<Run>(std::move(options))) {}
 ToolParser::ToolParser(ToolParser&&) noexcept = default;
 ToolParser& ToolParser::operator=(ToolParser&&) noexcept = default;
 ToolParser::~ToolParser() = default;

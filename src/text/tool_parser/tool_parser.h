@@ -1,5 +1,5 @@
-// Tells the tool calls in a model's output from its text, while the output comes. What is no sound call stays text; of a
-// call that breaks off in its arguments, the rest is text.
+// Tells the tool calls in a model's output from its text, while the output comes. What is no sound
+// call stays text; of a call that breaks off in its arguments, the rest is text.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@
 namespace mlxs {
 
 struct ToolParserOptions {
-  const ToolFormat* format = nullptr;     // null: everything is text
-  std::vector<std::string> names = {};    // the tools that may be called; empty: any name
-  std::uint64_t id_seed = 0;              // makes the calls' ids; take a random one for each output
+  const ToolFormat* format = nullptr;   // null: everything is text
+  std::vector<std::string> names = {};  // the tools that may be called; empty: any name
+  std::uint64_t id_seed = 0;            // makes the calls' ids; take a random one for each output
 };
 
 // However an output is cut into pieces, the joined deltas are the same.

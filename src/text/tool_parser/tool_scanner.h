@@ -1,4 +1,5 @@
-// What the parsers of the formats share: the stream, the output, and parsers of the pieces that calls are made of.
+// What the parsers of the formats share: the stream, the output, and parsers of the pieces that
+// calls are made of.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +17,9 @@ namespace mlxs {
 
 struct JsonCallState;
 
-// Characters that were taken and may yet turn out to be no call are kept, so that give_up() can hand them on as text.
-// A parser that fails stops before the character that cannot be.
-// Thread safety: none. It stays where it is, for its coroutines point at it.
+// Characters that were taken and may yet turn out to be no call are kept, so that give_up() can
+// hand them on as text. A parser that fails stops before the character that cannot be. Thread
+// safety: none. It stays where it is, for its coroutines point at it.
 class ToolScanner {
  public:
   // `names` are the tools that may be called; empty: any.
@@ -31,8 +32,8 @@ class ToolScanner {
   [[nodiscard]] ToolOutput& output() { return output_; }
   [[nodiscard]] bool is_known(std::string_view name) const;
 
-  // Hands on text up to one of `marks`, which is taken. RETURNS: its index; nothing at the end of the output.
-  // REQUIRES: no mark begins another.
+  // Hands on text up to one of `marks`, which is taken. RETURNS: its index; nothing at the end of
+  // the output. REQUIRES: no mark begins another.
   [[nodiscard]] Parse<std::optional<std::size_t>> text_up_to(std::span<const std::string_view> marks
   );
   // Hands on all that is left.

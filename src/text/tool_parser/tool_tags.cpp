@@ -1,5 +1,5 @@
-// The properties of a Python call come in the schema's order; those that may be missing make the commas depend on what
-// came before.
+// The properties of a Python call come in the schema's order, the required ones first; those that may be missing make the
+// commas depend on what came before.
 #include "text/tool_parser/tool_tags.h"
 
 #include <algorithm>
@@ -52,22 +52,27 @@ std::string with_definitions(const json::value& property, const json::object& sc
   return json::serialize(whole);
 }
 
+// RETURNS: the properties, those that are required first.
 std::vector<Property> read_properties(const ToolFunction& function) {
   const json::value parsed = parse_json(schema_of(function));
   const json::object* schema = parsed.if_object();
   if (schema == nullptr)
     throw Error(ErrorCode::invalid_value, "a tool's parameters must be a JSON schema object");
-  std::vector<Property> properties;
+  std::vector<Property> needed;
+  std::vector<Property> others;
   const json::value* members = schema->if_contains("properties");
-  if (members == nullptr || !members->is_object()) return properties;
-  for (const auto& [name, property] : members->get_object())
-    properties.push_back(
-        {.name = std::string(std::string_view(name)),
-         .schema_json = with_definitions(property, *schema),
-         .is_required = is_required(*schema, name)}
-    );
-  std::ranges::stable_partition(properties, &Property::is_required);
-  return properties;
+  if (members == nullptr || !members->is_object()) return needed;
+  for (const auto& [name, property] : members->get_object()) {
+    const bool is_needed = is_required(*schema, name);
+    (is_needed ? needed : others)
+        .push_back(
+            {.name = std::string(std::string_view(name)),
+             .schema_json = with_definitions(property, *schema),
+             .is_required = is_needed}
+        );
+  }
+  needed.insert(needed.end(), others.begin(), others.end());
+  return needed;
 }
 
 std::string argument(const Property& property, std::string_view separator) {
@@ -76,7 +81,9 @@ std::string argument(const Property& property, std::string_view separator) {
 }
 
 // The arguments after one that has been written.
-std::vector<std::string> further_arguments(const std::vector<Property>& properties, std::size_t from) {
+std::vector<std::string> further_arguments(
+    const std::vector<Property>& properties, std::size_t from
+) {
   std::vector<std::string> elements;
   for (std::size_t i = from; i < properties.size(); ++i) {
     const std::string element = argument(properties[i], ", ");

@@ -8,7 +8,8 @@
 
 namespace mlxs {
 
-// What is around a call's arguments. `begin` is the text before the arguments' schema, `end` that after.
+// What is around a call's arguments. `begin` is the text before the arguments' schema, `end` that
+// after.
 struct TagFrame {
   std::string begin = {};
   std::string end = {};

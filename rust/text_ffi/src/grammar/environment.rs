@@ -25,11 +25,14 @@ impl TokenizerEnv for Vocabulary {
 
     fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
         self.trie.tokenize_with_greedy_fallback(bytes, |text| {
-            let ids = self.tokenizer.encode(text, SpecialTokens::AsText);
-            ids.map_or_else(
-                |_| self.trie.greedy_tokenize(text.as_bytes()),
-                |ids| ids.into_iter().filter_map(|id| TokenId::try_from(id).ok()).collect(),
-            )
+            let ids = self.tokenizer.encode(text, SpecialTokens::AsText).unwrap_or_default();
+            let ids: Vec<TokenId> = ids.into_iter().filter_map(|id| TokenId::try_from(id).ok()).collect();
+            // A tokenizer that normalizes or loses characters would force tokens that the grammar does not mean.
+            if self.trie.decode_raw(&ids) == text.as_bytes() {
+                ids
+            } else {
+                self.trie.greedy_tokenize(text.as_bytes())
+            }
         })
     }
 

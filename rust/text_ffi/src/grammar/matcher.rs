@@ -53,7 +53,8 @@ fn to_failure(message: &str) -> Failure {
     if is_limit.iter().any(|part| message.contains(part)) {
         return Failure::limit(format!("the grammar is too complex: {first}"));
     }
-    if ["not supported", "Unimplemented", "Unknown format", "only supported"].iter().any(|part| message.contains(part)) {
+    if ["not supported", "Unimplemented", "Unknown format", "only supported"].iter().any(|part| message.contains(part))
+    {
         return Failure::unsupported(format!("the grammar: {first}"));
     }
     Failure::argument(format!("the grammar cannot be compiled: {first}"))

@@ -38,9 +38,7 @@ pub fn to_grammar(environment: &Environment, kind: MlxsGrammarKind, text: &str) 
     }
     match kind {
         MlxsGrammarKind::JsonSchema => Ok(TopLevelGrammar::from_json_schema(schema::prepare(text)?)),
-        MlxsGrammarKind::JsonObject => {
-            Ok(TopLevelGrammar::from_json_schema(schema::prepare(r#"{"type": "object"}"#)?))
-        }
+        MlxsGrammarKind::JsonObject => Ok(TopLevelGrammar::from_json_schema(schema::prepare(r#"{"type": "object"}"#)?)),
         MlxsGrammarKind::Regex => Ok(TopLevelGrammar::from_lark(format!("start: {}", regex_literal(text)?))),
         MlxsGrammarKind::Choice => Ok(TopLevelGrammar::from_lark(choice(text)?)),
         MlxsGrammarKind::Lark => Ok(TopLevelGrammar::from_lark(lark::prepare(text)?)),

@@ -125,12 +125,15 @@ impl Writer {
         let segment = self.rule("", &segments.join(" | "))?;
         let free = self.free_text(&triggers)?;
         let is_set = |name: &str| format[name] == true;
-        self.rule("", &match (is_set("at_least_one"), is_set("stop_after_first")) {
-            (true, true) => segment,
-            (true, false) => format!("{segment}+ {free}"),
-            (false, true) => format!("{segment} | {free}"),
-            (false, false) => format!("{segment}* {free}"),
-        })
+        self.rule(
+            "",
+            &match (is_set("at_least_one"), is_set("stop_after_first")) {
+                (true, true) => segment,
+                (true, false) => format!("{segment}+ {free}"),
+                (false, true) => format!("{segment} | {free}"),
+                (false, false) => format!("{segment}* {free}"),
+            },
+        )
     }
 
     fn separated(&mut self, format: &Json, depth: usize) -> Outcome<String> {

@@ -19,7 +19,8 @@ const DATE: &str = concat!(
     "02-(?:0[1-9]|1[0-9]|2[0-8]))|",
     "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29)"
 );
-const TIME: &str = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,6})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
+const TIME: &str =
+    "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,6})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
 
 /// Replaces `format` where it is not the compiler's, in a schema whose other keywords are written already.
 pub fn write_out(made: &mut Map<String, Json>, place: &Place) -> Outcome<()> {
