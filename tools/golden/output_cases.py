@@ -223,6 +223,7 @@ GEMMA = [
     ),
     same("gemma: other code", "gemma", "```python\nget_weather(city='Oslo')\n```"),
     same("gemma: no call in a fence", "gemma", "```tool_code\nx = 1\n```"),
+    same("gemma: an empty fence", "gemma", "```tool_code\n```"),
     same("gemma: unknown tool", "gemma", "<start_function_call>call:rm{}<end_function_call>"),
 ]
 

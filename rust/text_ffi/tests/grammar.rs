@@ -71,10 +71,7 @@ fn a_matcher_outlives_its_grammar_vocabulary_and_tokenizer() {
         );
         c::mlxs_tokenizer_free(tokenizer);
         let regex = MlxsGrammarKind::Regex;
-        assert_eq!(
-            c::mlxs_grammar_compile(vocabulary, regex, slice("a+b?"), &mut grammar, null_mut()),
-            MlxsStatus::Ok
-        );
+        assert_eq!(c::mlxs_grammar_compile(vocabulary, regex, slice("a+b?"), &mut grammar, null_mut()), MlxsStatus::Ok);
         c::mlxs_grammar_vocabulary_free(vocabulary);
         assert_eq!(c::mlxs_matcher_new(grammar, &mut matcher, null_mut()), MlxsStatus::Ok);
         c::mlxs_grammar_free(grammar);

@@ -58,32 +58,25 @@ Parse<bool> parse_call(ToolScanner& scanner) {
   co_return co_await scanner.literal(kCallEnd);
 }
 
-// The mark around all calls says nothing that those around each do not, so that a lost one does no
-// harm.
+// After any of the marks. The mark around all calls says nothing that those around each do not, so
+// that a lost one does no harm; one that ends what never began is text.
+Parse<bool> parse_marked(ToolScanner& scanner, std::string_view mark) {
+  if (mark == kCallsEnd) co_return scanner.output().num_calls() > 0;
+  if (mark == kCallsBegin) {
+    co_await scanner.blanks();
+    const bool has_call = co_await scanner.literal(kCallBegin);
+    if (!has_call) co_return false;
+  }
+  co_return co_await parse_call(scanner);
+}
+
 Parse<void> parse_deepseek(ToolScanner& scanner) {
   constexpr std::array<std::string_view, 3> kStops = {kCallsBegin, kCallsEnd, kCallBegin};
   while (true) {
     const auto mark = co_await scanner.text_up_to(kStops);
     if (!mark) break;
-    if (kStops[*mark] == kCallsBegin) {
-      co_await scanner.blanks();
-      const bool has_call = co_await scanner.literal(kCallBegin);
-      if (!has_call) {
-        scanner.give_up();
-        continue;
-      }
-    }
-    if (kStops[*mark] == kCallsEnd) {
-      // A mark that ends what never began is text.
-      if (scanner.output().num_calls() > 0) {
-        scanner.commit();
-      } else {
-        scanner.give_up();
-      }
-      continue;
-    }
-    const bool is_call = co_await parse_call(scanner);
-    if (is_call) {
+    const bool is_sound = co_await parse_marked(scanner, kStops[*mark]);
+    if (is_sound) {
       scanner.commit();
     } else {
       scanner.give_up();

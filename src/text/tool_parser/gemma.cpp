@@ -57,6 +57,24 @@ Parse<bool> parse_quoted(ToolScanner& scanner) {
   co_return true;
 }
 
+Parse<bool> parse_key(ToolScanner& scanner) {
+  const std::optional<char> first = co_await scanner.stream().peek();
+  if (first == '<') {
+    const bool is_quoted = co_await parse_quoted(scanner);
+    if (!is_quoted) co_return false;
+  } else {
+    const std::string key = co_await scanner.word();
+    if (key.empty()) co_return false;
+    scanner.arguments('"' + key + '"');
+  }
+  co_await scanner.blanks();
+  const bool has_colon = co_await scanner.literal(":");
+  if (!has_colon) co_return false;
+  scanner.arguments(": ");
+  co_await scanner.blanks();
+  co_return true;
+}
+
 Parse<bool> parse_value(ToolScanner& scanner, int depth);
 
 // Members or items after the opening bracket, with the closing one.
@@ -74,19 +92,8 @@ Parse<bool> parse_items(ToolScanner& scanner, char close, int depth) {
     scanner.arguments(separator);
     separator = ", ";
     if (close == '}') {
-      if (next == '<') {
-        const bool is_key = co_await parse_quoted(scanner);
-        if (!is_key) co_return false;
-      } else {
-        const std::string key = co_await scanner.word();
-        if (key.empty()) co_return false;
-        scanner.arguments('"' + key + '"');
-      }
-      co_await scanner.blanks();
-      const bool has_colon = co_await scanner.literal(":");
-      if (!has_colon) co_return false;
-      scanner.arguments(": ");
-      co_await scanner.blanks();
+      const bool is_key = co_await parse_key(scanner);
+      if (!is_key) co_return false;
     }
     const bool is_sound = co_await parse_value(scanner, depth + 1);
     if (!is_sound) co_return false;
@@ -136,11 +143,13 @@ Parse<bool> parse_statement(ToolScanner& scanner) {
   co_return co_await scanner.literal(")");
 }
 
+// Statements up to the fence's end; at least one.
 Parse<bool> parse_fenced(ToolScanner& scanner) {
+  bool has_call = false;
   while (true) {
     co_await scanner.blanks();
     const std::optional<char> next = co_await scanner.stream().peek();
-    if (!next || next == '`') co_return next.has_value();
+    if (!next || next == '`') co_return has_call;
     bool is_sound = false;
     if (next == '[') {
       is_sound = co_await scanner.python_calls();
@@ -149,6 +158,7 @@ Parse<bool> parse_fenced(ToolScanner& scanner) {
     }
     if (!is_sound) co_return false;
     scanner.commit();
+    has_call = true;
   }
 }
 

@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "mlx_serving/error.h"
 #include "text/tool_parser/json_scanner.h"
-#include "text/tool_parser/json_text.h"
 #include "text/tool_parser/parse.h"
 #include "text/tool_parser/tool_scanner.h"
 

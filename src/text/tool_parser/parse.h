@@ -49,6 +49,7 @@ struct Promise<void> : PromiseBase {
 template <typename T>
 class [[nodiscard]] Parse {
  public:
+  // NOLINTNEXTLINE(readability-identifier-naming): the language looks for this name
   struct promise_type : parse_detail::Promise<T> {
     Parse get_return_object() {
       return Parse(std::coroutine_handle<promise_type>::from_promise(*this));
@@ -74,7 +75,7 @@ class [[nodiscard]] Parse {
     return self_;
   }
   T await_resume() {
-    if constexpr (!std::is_void_v<T>) return std::move(*self_.promise().value);
+    if constexpr (!std::is_void_v<T>) return std::move(self_.promise().value).value();
   }
 
  private:

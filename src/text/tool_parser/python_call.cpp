@@ -119,7 +119,7 @@ Parse<bool> ToolScanner::python_arguments(std::string_view name) {
     co_await blanks();
     // The name is told only now: a parenthesis alone makes no call.
     if (separator == "{") begin_call(name);
-    arguments(separator + '"' + key + "\": ");
+    arguments(separator.append("\"").append(key).append("\": "));
     separator = ", ";
     const bool is_sound = co_await python_value(0);
     if (!is_sound) co_return false;
@@ -136,8 +136,9 @@ Parse<bool> ToolScanner::python_arguments(std::string_view name) {
 Parse<bool> ToolScanner::python_value(int depth) {
   const std::optional<char> first = co_await stream_.peek();
   if (!first || depth == kMaxDepth) co_return false;
-  if (*first == '"' || *first == '\'') co_return co_await python_string();
-  if (*first == '[' || *first == '(' || *first == '{') co_return co_await python_items(depth);
+  if (*first == '"' || *first == '\'') co_return co_await python_string(*first);
+  if (*first == '[' || *first == '(' || *first == '{')
+    co_return co_await python_items(*first, depth);
   co_return co_await python_scalar();
 }
 
@@ -162,11 +163,23 @@ Parse<bool> ToolScanner::python_scalar() {
   co_return true;
 }
 
-Parse<bool> ToolScanner::python_items(int depth) {
-  const std::optional<char> open = co_await stream_.peek();
-  const char close = closing(*open);
-  take(*open);
-  arguments(*open == '{' ? "{" : "[");
+Parse<bool> ToolScanner::python_key() {
+  const std::optional<char> quote = co_await stream_.peek();
+  if (!quote || (*quote != '"' && *quote != '\'')) co_return false;
+  const bool is_key = co_await python_string(*quote);
+  if (!is_key) co_return false;
+  co_await blanks();
+  const bool has_colon = co_await literal(":");
+  if (!has_colon) co_return false;
+  co_await blanks();
+  arguments(": ");
+  co_return true;
+}
+
+Parse<bool> ToolScanner::python_items(char open, int depth) {
+  const char close = closing(open);
+  take(open);
+  arguments(open == '{' ? "{" : "[");
   std::optional<char> next = ',';
   bool is_first = true;
   while (next == ',') {
@@ -178,16 +191,9 @@ Parse<bool> ToolScanner::python_items(int depth) {
     }
     if (!is_first) arguments(", ");
     is_first = false;
-    if (*open == '{') {
-      const bool is_quoted = next == '"' || next == '\'';
-      if (!is_quoted) co_return false;
-      const bool is_key = co_await python_string();
+    if (open == '{') {
+      const bool is_key = co_await python_key();
       if (!is_key) co_return false;
-      co_await blanks();
-      const bool has_colon = co_await literal(":");
-      if (!has_colon) co_return false;
-      co_await blanks();
-      arguments(": ");
     }
     const bool is_sound = co_await python_value(depth + 1);
     if (!is_sound) co_return false;
@@ -196,13 +202,12 @@ Parse<bool> ToolScanner::python_items(int depth) {
     if (next == ',' || next == close) take(*next);
   }
   if (next != close) co_return false;
-  arguments(*open == '{' ? "}" : "]");
+  arguments(open == '{' ? "}" : "]");
   co_return true;
 }
 
-Parse<bool> ToolScanner::python_string() {
-  const std::optional<char> quote = co_await stream_.peek();
-  take(*quote);
+Parse<bool> ToolScanner::python_string(char quote) {
+  take(quote);
   arguments("\"");
   while (true) {
     const std::optional<char> character = co_await stream_.peek();

@@ -2,6 +2,7 @@
 #include "text/tool_parser/tool_parser.h"
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 

@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "text/tool_parser/json_text.h"
 #include "text/tool_parser/parse.h"

@@ -78,9 +78,10 @@ class ToolScanner {
   [[nodiscard]] Parse<bool> json_member(JsonCallState& state);
   [[nodiscard]] Parse<std::optional<std::string>> json_string();
   [[nodiscard]] Parse<bool> python_value(int depth);
-  [[nodiscard]] Parse<bool> python_string();
+  [[nodiscard]] Parse<bool> python_string(char quote);
   [[nodiscard]] Parse<bool> python_escape();
-  [[nodiscard]] Parse<bool> python_items(int depth);
+  [[nodiscard]] Parse<bool> python_items(char open, int depth);
+  [[nodiscard]] Parse<bool> python_key();
 
   std::vector<std::string> names_;
   ToolOutput output_;

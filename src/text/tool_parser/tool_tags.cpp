@@ -1,5 +1,5 @@
-// The properties of a Python call come in the schema's order, the required ones first; those that may be missing make the
-// commas depend on what came before.
+// The properties of a Python call come in the schema's order, the required ones first; those that
+// may be missing make the commas depend on what came before.
 #include "text/tool_parser/tool_tags.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "mlx_serving/error.h"
+#include "text/tool_parser/tool_format.h"
 
 namespace mlxs {
 namespace {

@@ -29,9 +29,14 @@ impl TokenizerEnv for Vocabulary {
             let ids: Vec<TokenId> = ids.into_iter().filter_map(|id| TokenId::try_from(id).ok()).collect();
             // A tokenizer that normalizes or loses characters would force tokens that the grammar does not mean.
             if self.trie.decode_raw(&ids) == text.as_bytes() {
+                return ids;
+            }
+            let ids = self.trie.greedy_tokenize(text.as_bytes());
+            // Bytes that no token holds come back as others; then nothing is forced.
+            if self.trie.decode_raw(&ids) == text.as_bytes() {
                 ids
             } else {
-                self.trie.greedy_tokenize(text.as_bytes())
+                Vec::new()
             }
         })
     }

@@ -97,6 +97,14 @@ impl Matcher {
         let bits = mask.as_slice();
         let length = bits.len().min(words.len());
         words[..length].copy_from_slice(&bits[..length]);
+        if !self.may_stop() {
+            for id in self.environment.eos_ids() {
+                words[*id as usize / 32] &= !(1 << (id % 32));
+            }
+        }
+        if words.iter().all(|word| *word == 0) {
+            return Err(Failure::argument("no token of the vocabulary goes on as the grammar demands"));
+        }
         Ok(())
     }
 
