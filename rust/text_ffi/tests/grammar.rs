@@ -88,6 +88,32 @@ fn a_matcher_outlives_its_grammar_vocabulary_and_tokenizer() {
 }
 
 #[test]
+fn a_byte_that_no_token_holds_is_never_left_out() {
+    let (mut tokenizer, mut vocabulary, mut grammar, mut matcher) = (null_mut(), null_mut(), null_mut(), null_mut());
+    unsafe {
+        c::mlxs_tokenizer_from_json(slice(TOKENIZER), &mut tokenizer, null_mut());
+        c::mlxs_grammar_vocabulary_new(tokenizer, [3].as_ptr(), 1, &mut vocabulary, null_mut());
+        let kind = MlxsGrammarKind::Regex;
+        assert_eq!(c::mlxs_grammar_compile(vocabulary, kind, slice("acb"), &mut grammar, null_mut()), MlxsStatus::Ok);
+        c::mlxs_matcher_new(grammar, &mut matcher, null_mut());
+        let mut words = [0u32];
+        assert_eq!(c::mlxs_matcher_mask(matcher, words.as_mut_ptr(), 1, null_mut()), MlxsStatus::Ok);
+        assert_eq!(words, [0b0001]);
+        let mut is_taken = false;
+        c::mlxs_matcher_advance(matcher, 0, &mut is_taken, null_mut());
+        assert!(is_taken);
+        let mut error = MlxsBuffer::EMPTY;
+        let status = c::mlxs_matcher_mask(matcher, words.as_mut_ptr(), 1, &mut error);
+        assert_eq!(status, MlxsStatus::InvalidArgument);
+        assert!(take(error).contains("no token"));
+        c::mlxs_matcher_free(matcher);
+        c::mlxs_grammar_free(grammar);
+        c::mlxs_grammar_vocabulary_free(vocabulary);
+        c::mlxs_tokenizer_free(tokenizer);
+    }
+}
+
+#[test]
 fn what_breaks_the_contract_is_refused() {
     let mut error = MlxsBuffer::EMPTY;
     let mut handle: *mut c_void = null_mut();

@@ -18,27 +18,49 @@ struct Vocabulary {
     is_canonical: bool,
 }
 
+/// Longer tokens are not looked for where the tokenizer itself is of no use.
+const MAX_GREEDY_BYTES: usize = 32;
+
+impl Vocabulary {
+    fn tokenize_text(&self, text: &str) -> Vec<TokenId> {
+        let ids = self.tokenizer.encode(text, SpecialTokens::AsText).unwrap_or_default();
+        let ids: Vec<TokenId> = ids.into_iter().filter_map(|id| TokenId::try_from(id).ok()).collect();
+        // A tokenizer that normalizes or loses characters would force tokens that the grammar does not mean.
+        if self.trie.decode_raw(&ids) == text.as_bytes() {
+            ids
+        } else {
+            self.tokenize_greedily(text.as_bytes())
+        }
+    }
+
+    /// A byte that no token holds becomes an end token, which the matcher never lets through before the end: the output
+    /// then fails instead of going on without the byte.
+    fn tokenize_greedily(&self, bytes: &[u8]) -> Vec<TokenId> {
+        let mut ids = Vec::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let lengths = (1..=rest.len().min(MAX_GREEDY_BYTES)).rev();
+            let token = lengths.filter_map(|len| Some((self.trie.token_id_at_bytes(&rest[..len])?, len))).next();
+            let (id, length) = token.unwrap_or((self.trie.eos_token(), 1));
+            ids.push(id);
+            rest = &rest[length..];
+        }
+        ids
+    }
+}
+
 impl TokenizerEnv for Vocabulary {
     fn tok_trie(&self) -> &TokTrie {
         &self.trie
     }
 
     fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
-        self.trie.tokenize_with_greedy_fallback(bytes, |text| {
-            let ids = self.tokenizer.encode(text, SpecialTokens::AsText).unwrap_or_default();
-            let ids: Vec<TokenId> = ids.into_iter().filter_map(|id| TokenId::try_from(id).ok()).collect();
-            // A tokenizer that normalizes or loses characters would force tokens that the grammar does not mean.
-            if self.trie.decode_raw(&ids) == text.as_bytes() {
-                return ids;
-            }
-            let ids = self.trie.greedy_tokenize(text.as_bytes());
-            // Bytes that no token holds come back as others; then nothing is forced.
-            if self.trie.decode_raw(&ids) == text.as_bytes() {
-                ids
-            } else {
-                Vec::new()
-            }
-        })
+        let mut ids = Vec::new();
+        for chunk in bytes.utf8_chunks() {
+            ids.extend(self.tokenize_text(chunk.valid()));
+            ids.extend(self.tokenize_greedily(chunk.invalid()));
+        }
+        ids
     }
 
     fn tokenize_is_canonical(&self) -> bool {

@@ -167,7 +167,7 @@ pub unsafe extern "C" fn mlxs_matcher_free(matcher: *mut MlxsMatcher) {
 }
 
 /// Writes a bit for each token that may come next: token i is bit i % 32 of word i / 32. Bits beyond the vocabulary are
-/// zero. Fails with LimitExceeded when the grammar has become too complex.
+/// zero. Fails with LimitExceeded when the grammar has become too complex, InvalidArgument when no token can go on.
 ///
 /// # Safety
 /// `matcher` is a live handle, `words` is writable for `num_words`, `error` is null or writable.

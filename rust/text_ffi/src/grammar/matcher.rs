@@ -27,12 +27,8 @@ impl Grammar {
         let parser = environment.factory().create_parser(grammar).map_err(|error| to_failure(&error.to_string()))?;
         let grammar = Grammar { environment: Arc::clone(environment), fresh: llguidance::Matcher::new(Ok(parser)) };
         let mut first = grammar.matcher();
-        let is_possible = first.is_finished() || first.inner.compute_mask_or_eos().is_ok_and(|mask| !mask.is_zero());
-        match first.failure() {
-            Some(failure) => Err(failure),
-            None if !is_possible => Err(Failure::argument("no text satisfies the grammar")),
-            None => Ok(grammar),
-        }
+        first.mask(&mut vec![0; environment.trie().vocab_size().div_ceil(32)])?;
+        Ok(grammar)
     }
 
     /// A matcher shares nothing that changes with others: what one uses up, another does not lack.
@@ -80,7 +76,8 @@ impl Clone for Matcher {
 
 impl Matcher {
     /// Writes which tokens may come next, a bit for each id, lowest first; bits beyond the vocabulary are zero.
-    /// ERRORS: LimitExceeded when the grammar has become too complex; InvalidArgument for too few words.
+    /// ERRORS: LimitExceeded when the grammar has become too complex; InvalidArgument when no token can go on, and for too
+    /// few words.
     pub fn mask(&mut self, words: &mut [u32]) -> Outcome<()> {
         let num_ids = self.environment.trie().vocab_size();
         if words.len() * 32 < num_ids {
@@ -93,7 +90,7 @@ impl Matcher {
             }
             return Ok(());
         }
-        let mask = self.inner.compute_mask().map_err(|error| too_complex(&error.to_string()))?;
+        let mask = self.inner.compute_mask().map_err(|error| step_failure(&error.to_string()))?;
         let bits = mask.as_slice();
         let length = bits.len().min(words.len());
         words[..length].copy_from_slice(&bits[..length]);
@@ -103,7 +100,7 @@ impl Matcher {
             }
         }
         if words.iter().all(|word| *word == 0) {
-            return Err(Failure::argument("no token of the vocabulary goes on as the grammar demands"));
+            return Err(no_way_on());
         }
         Ok(())
     }
@@ -120,7 +117,7 @@ impl Matcher {
         if self.inner.is_stopped() || id as usize >= self.environment.trie().vocab_size() {
             return self.failure().map_or(Ok(false), Err);
         }
-        let taken = self.inner.try_consume_tokens(&[id]).map_err(|error| too_complex(&error.to_string()))?;
+        let taken = self.inner.try_consume_tokens(&[id]).map_err(|error| step_failure(&error.to_string()))?;
         Ok(taken == 1)
     }
 
@@ -139,7 +136,10 @@ impl Matcher {
         if self.has_ended || self.inner.is_stopped() {
             return Vec::new();
         }
-        self.inner.compute_ff_tokens()
+        let mut ids = self.inner.compute_ff_tokens();
+        let end = ids.iter().position(|id| self.environment.eos_ids().contains(id));
+        ids.truncate(end.unwrap_or(ids.len()));
+        ids
     }
 
     /// Takes back the last `count` tokens. ERRORS: InvalidArgument for more than were taken.
@@ -153,11 +153,19 @@ impl Matcher {
     }
 
     fn failure(&self) -> Option<Failure> {
-        self.inner.get_error().map(|error| too_complex(&error))
+        self.inner.get_error().map(|error| step_failure(&error))
     }
 }
 
-fn too_complex(message: &str) -> Failure {
+/// What a step failed on.
+fn step_failure(message: &str) -> Failure {
     let first = message.lines().next().unwrap_or_default();
+    if first.starts_with("NoExtension") {
+        return no_way_on();
+    }
     Failure::new(MlxsStatus::LimitExceeded, format!("the grammar became too complex for this output: {first}"))
+}
+
+fn no_way_on() -> Failure {
+    Failure::argument("no token of the vocabulary goes on as the grammar demands")
 }
