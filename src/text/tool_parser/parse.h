@@ -34,7 +34,7 @@ struct PromiseBase {
 
 template <typename T>
 struct Promise : PromiseBase {
-  std::optional<T> value = {};
+  T value = {};
   void return_value(T result) { value = std::move(result); }
 };
 
@@ -75,7 +75,7 @@ class [[nodiscard]] Parse {
     return self_;
   }
   T await_resume() {
-    if constexpr (!std::is_void_v<T>) return std::move(self_.promise().value).value();
+    if constexpr (!std::is_void_v<T>) return std::move(self_.promise().value);
   }
 
  private:
