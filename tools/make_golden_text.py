@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/text: what tokenizers and chat templates must give, by `tokenizers`, `sentencepiece` and Transformers.
+"""Writes tests/golden/text: what the text room must give, by `tokenizers`, `sentencepiece`, Transformers and `jsonschema`.
 
 Called by make_golden.py as its part `text`. Without --gguf the default model's part is left as it is.
 """
@@ -11,7 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
-from golden import text_default_model, text_strings, text_templates, text_tokenizers  # noqa: E402
+from golden import (  # noqa: E402
+    text_default_model,
+    text_outputs,
+    text_schemas,
+    text_strings,
+    text_templates,
+    text_tokenizers,
+)
 from golden.text_storage import write_json  # noqa: E402
 
 
@@ -26,6 +33,8 @@ def main() -> None:
     write_json(folder / "strings.json", {"comment": text_strings.__doc__, "strings": strings})
     text_tokenizers.write(folder, strings)
     text_templates.write(folder)
+    text_schemas.write(folder)
+    text_outputs.write(folder)
     if options.gguf is not None:
         text_default_model.write(folder, options.gguf, strings)
 

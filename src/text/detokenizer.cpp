@@ -2,6 +2,7 @@
 // assembler's business.
 #include "text/detokenizer.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DecodeOptions& option
 
 std::string Detokenizer::append(std::int32_t id) {
   const bool is_skipped =
-      options_.special_tokens == SpecialTokensInOutput::skipped && tokenizer_->is_special(id);
+      options_.special_tokens == SpecialTokensInOutput::skipped && tokenizer_->is_special(id) &&
+      std::ranges::find(options_.written_special_ids, id) == options_.written_special_ids.end();
   if (is_skipped || !tokenizer_->is_known(id)) return {};
   const LeadingSpace leading_space = tokenizer_->decode_style().leading_space;
   std::string_view bytes = tokenizer_->id_to_bytes(id);

@@ -2,7 +2,8 @@
 // free themselves. Private to text/.
 #pragma once
 
-#include <memory>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,21 @@ class RustBuffer {
 
  private:
   MlxsBuffer buffer_{};
+};
+
+// A list of ids of the library's, freed with this object.
+class RustIds {
+ public:
+  RustIds() = default;
+  ~RustIds() { mlxs_ids_free(&ids_); }
+  RustIds(const RustIds&) = delete;
+  RustIds& operator=(const RustIds&) = delete;
+
+  [[nodiscard]] MlxsIds* out() { return &ids_; }
+  [[nodiscard]] std::span<const std::int32_t> view() const { return {ids_.data, ids_.len}; }
+
+ private:
+  MlxsIds ids_{};
 };
 
 // ERRORS: throws what `status` stands for, with the library's message, unless it is ok.

@@ -20,20 +20,6 @@
 namespace mlxs {
 namespace {
 
-class RustIds {
- public:
-  RustIds() = default;
-  ~RustIds() { mlxs_ids_free(&ids_); }
-  RustIds(const RustIds&) = delete;
-  RustIds& operator=(const RustIds&) = delete;
-
-  [[nodiscard]] MlxsIds* out() { return &ids_; }
-  [[nodiscard]] std::span<const std::int32_t> view() const { return {ids_.data, ids_.len}; }
-
- private:
-  MlxsIds ids_{};
-};
-
 std::vector<MlxsSlice> to_slices(const std::vector<std::string>& texts) {
   std::vector<MlxsSlice> slices;
   slices.reserve(texts.size());

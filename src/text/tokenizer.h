@@ -32,6 +32,9 @@ struct EncodeOptions {
 
 struct DecodeOptions {
   SpecialTokensInOutput special_tokens = SpecialTokensInOutput::skipped;
+  // Special tokens that are written where the others are skipped: the marks that an output's parser
+  // waits for.
+  std::vector<std::int32_t> written_special_ids = {};
 };
 
 // What is taken from the front of a decoded text.
@@ -86,6 +89,9 @@ class Tokenizer {
   [[nodiscard]] bool is_known(std::int32_t id) const;
   [[nodiscard]] bool is_special(std::int32_t id) const;
   [[nodiscard]] const DecodeStyle& decode_style() const { return decode_style_; }
+
+  // For the rest of this room.
+  [[nodiscard]] const MlxsTokenizer* handle() const { return handle_.get(); }
 
  private:
   struct Free {

@@ -2,7 +2,7 @@
 # Prerequisites by version. Rust comes first of all steps: Debian's is too old, and nobody should wait for the other
 # steps before hearing so. The C++ tools are looked at once their packages are there.
 
-rust_wanted=1.85.0
+rust_wanted=1.87.0
 cmake_wanted=3.25.0
 rustup_command="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
 

@@ -21,11 +21,29 @@ typedef enum {
   MlxsStatus_TemplateRaised = 4,
   // The template failed while it ran.
   MlxsStatus_TemplateFailed = 5,
-  // The template ran over its budget of steps, text or time.
+  // A template or grammar ran over its budget of steps, text, memory or time.
   MlxsStatus_LimitExceeded = 6,
   // A panic inside the library, caught at the border: a bug of ours.
   MlxsStatus_Internal = 7,
 } MlxsStatus;
+
+// How the text of a grammar is written.
+typedef enum {
+  // A JSON schema.
+  MlxsGrammarKind_JsonSchema = 0,
+  // Any JSON object; the text is empty.
+  MlxsGrammarKind_JsonObject = 1,
+  // A regular expression that the whole output matches.
+  MlxsGrammarKind_Regex = 2,
+  // A JSON list of strings, of which the output is one.
+  MlxsGrammarKind_Choice = 3,
+  // llguidance's Lark.
+  MlxsGrammarKind_Lark = 4,
+  // A JSON description of tagged parts within free text.
+  MlxsGrammarKind_StructuralTag = 5,
+  // llama.cpp's GBNF.
+  MlxsGrammarKind_Gbnf = 6,
+} MlxsGrammarKind;
 
 // How the bytes of consecutive tokens become text.
 typedef enum {
@@ -43,6 +61,15 @@ typedef enum {
   // All word marks of the first token.
   MlxsLeading_FirstTokenSpaces = 2,
 } MlxsLeading;
+
+// A compiled grammar. Immutable: any number of threads may use it at once.
+typedef struct MlxsGrammar MlxsGrammar;
+
+// A vocabulary prepared for grammars. Immutable: any number of threads may use it at once.
+typedef struct MlxsGrammarVocabulary MlxsGrammarVocabulary;
+
+// One output's way through a grammar. For one thread at a time.
+typedef struct MlxsMatcher MlxsMatcher;
 
 // A compiled chat template. Immutable: any number of threads may render it at once.
 typedef struct MlxsTemplate MlxsTemplate;
@@ -70,6 +97,14 @@ typedef struct {
   const uint8_t *data;
   size_t len;
 } MlxsSlice;
+
+// Where a matcher stands.
+typedef struct {
+  // The output may end here.
+  bool may_stop;
+  // Nothing but an end token may come.
+  bool is_finished;
+} MlxsMatcherState;
 
 // A broken-down local time, as in C's `struct tm` but with the full year and months from 1.
 typedef struct {
@@ -159,6 +194,99 @@ void mlxs_buffer_free(MlxsBuffer *buffer);
 // # Safety
 // `ids` is null or points to a list of this library that nobody else uses.
 void mlxs_ids_free(MlxsIds *ids);
+
+// Prepares a tokenizer's vocabulary, of which it keeps a share. `eos_ids` are the tokens that end an output. On success
+// `*out` owns it until `mlxs_grammar_vocabulary_free`; on failure `*out` is untouched.
+//
+// # Safety
+// `tokenizer` is a live handle, `eos_ids` is readable, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_grammar_vocabulary_new(const MlxsTokenizer *tokenizer,
+                                       const int32_t *eos_ids,
+                                       size_t num_eos_ids,
+                                       MlxsGrammarVocabulary **out,
+                                       MlxsBuffer *error);
+
+// Frees a vocabulary; grammars made of it keep their share. Null is allowed.
+//
+// # Safety
+// `vocabulary` is null or came from this library and is used by nobody any more.
+void mlxs_grammar_vocabulary_free(MlxsGrammarVocabulary *vocabulary);
+
+// Compiles a grammar, in bounded time and memory. On success `*out` owns it until `mlxs_grammar_free`.
+// Fails with InvalidArgument, Unsupported (the message names what) or LimitExceeded.
+//
+// # Safety
+// `vocabulary` is a live handle, `text` is readable, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_grammar_compile(const MlxsGrammarVocabulary *vocabulary,
+                                MlxsGrammarKind kind,
+                                MlxsSlice text,
+                                MlxsGrammar **out,
+                                MlxsBuffer *error);
+
+// Frees a grammar; its matchers live on. Null is allowed.
+//
+// # Safety
+// `grammar` is null or came from this library and is used by nobody any more.
+void mlxs_grammar_free(MlxsGrammar *grammar);
+
+// Reports on a JSON schema: `*out` is a JSON object, owned by the caller until `mlxs_buffer_free`.
+//
+// # Safety
+// `vocabulary` is a live handle, `schema` is readable, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_schema_check(const MlxsGrammarVocabulary *vocabulary,
+                             MlxsSlice schema,
+                             MlxsBuffer *out,
+                             MlxsBuffer *error);
+
+// Makes a matcher at the beginning of a grammar. On success `*out` owns it until `mlxs_matcher_free`.
+//
+// # Safety
+// `grammar` is a live handle, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_matcher_new(const MlxsGrammar *grammar, MlxsMatcher **out, MlxsBuffer *error);
+
+// Makes a matcher that stands where `matcher` does and goes its own way.
+//
+// # Safety
+// `matcher` is a live handle, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_matcher_clone(const MlxsMatcher *matcher, MlxsMatcher **out, MlxsBuffer *error);
+
+// Frees a matcher. Null is allowed.
+//
+// # Safety
+// `matcher` is null or came from this library and is used by nobody any more.
+void mlxs_matcher_free(MlxsMatcher *matcher);
+
+// Writes a bit for each token that may come next: token i is bit i % 32 of word i / 32. Bits beyond the vocabulary are
+// zero. Fails with LimitExceeded when the grammar has become too complex, InvalidArgument when no token can go on.
+//
+// # Safety
+// `matcher` is a live handle, `words` is writable for `num_words`, `error` is null or writable.
+MlxsStatus mlxs_matcher_mask(MlxsMatcher *matcher, uint32_t *words, size_t num_words, MlxsBuffer *error);
+
+// Takes a token. `*is_taken` tells whether it may come; when not, the matcher is unchanged.
+//
+// # Safety
+// `matcher` is a live handle, `is_taken` is writable, `error` is null or writable.
+MlxsStatus mlxs_matcher_advance(MlxsMatcher *matcher, int32_t id, bool *is_taken, MlxsBuffer *error);
+
+// Takes back the last `count` tokens. Fails with InvalidArgument for more than were taken.
+//
+// # Safety
+// `matcher` is a live handle, `error` is null or writable.
+MlxsStatus mlxs_matcher_rollback(MlxsMatcher *matcher, size_t count, MlxsBuffer *error);
+
+// Tells where a matcher stands.
+//
+// # Safety
+// `matcher` is a live handle, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_matcher_state(MlxsMatcher *matcher, MlxsMatcherState *out, MlxsBuffer *error);
+
+// Gives the tokens that must come next, without taking them; none for tokenizers that put a space before a text. On
+// success `*out` owns the ids until `mlxs_ids_free`.
+//
+// # Safety
+// `matcher` is a live handle, `out` is writable, `error` is null or writable.
+MlxsStatus mlxs_matcher_forced(MlxsMatcher *matcher, MlxsIds *out, MlxsBuffer *error);
 
 // Makes a template from its source and a JSON object of special tokens ("{}" for none). On success `*out` owns it
 // until `mlxs_template_free`; on failure `*out` is untouched. The slices are borrowed for the call.

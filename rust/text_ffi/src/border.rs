@@ -18,7 +18,7 @@ pub enum MlxsStatus {
     TemplateRaised = 4,
     /// The template failed while it ran.
     TemplateFailed = 5,
-    /// The template ran over its budget of steps, text or time.
+    /// A template or grammar ran over its budget of steps, text, memory or time.
     LimitExceeded = 6,
     /// A panic inside the library, caught at the border: a bug of ours.
     Internal = 7,
@@ -67,6 +67,9 @@ impl Failure {
     }
     pub fn model(message: impl Into<String>) -> Self {
         Self::new(MlxsStatus::InvalidModel, message)
+    }
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self::new(MlxsStatus::LimitExceeded, message)
     }
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(MlxsStatus::Unsupported, message)

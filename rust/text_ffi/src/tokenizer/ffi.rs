@@ -1,11 +1,19 @@
 //! C functions of tokenizers.
 
+use std::sync::Arc;
+
 use super::pieces::{MlxsInvalidBytes, MlxsLeading, IS_KNOWN, IS_SPECIAL};
 use super::{SpecialTokens, Tokenizer, Vocabulary};
 use crate::border::{array, guard, Failure, MlxsBuffer, MlxsIds, MlxsSlice, MlxsStatus, Outcome};
 
 /// A tokenizer. Immutable: any number of threads may use it at once.
-pub struct MlxsTokenizer(Tokenizer);
+pub struct MlxsTokenizer(Arc<Tokenizer>);
+
+impl MlxsTokenizer {
+    pub(crate) fn share(&self) -> Arc<Tokenizer> {
+        Arc::clone(&self.0)
+    }
+}
 
 /// The vocabulary of a GGUF file; borrowed for the call. Ids are -1 where the file has none;
 /// flags are -1 where the file does not say, else 0 or 1.
@@ -90,7 +98,7 @@ unsafe fn hand_out(out: *mut *mut MlxsTokenizer, make: impl FnOnce() -> Outcome<
     if out.is_null() {
         return Err(Failure::argument("out is null"));
     }
-    out.write(Box::into_raw(Box::new(MlxsTokenizer(make()?))));
+    out.write(Box::into_raw(Box::new(MlxsTokenizer(Arc::new(make()?)))));
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Tokenizers: text to ids, and for each id the bytes it stands for. Decoding itself is the C++ side's, token by
 //! token, so that a stream and a whole text cannot differ.
 
-mod ffi;
+pub(crate) mod ffi;
 mod json;
-mod pieces;
+pub(crate) mod pieces;
 mod pre;
 mod vocabulary;
 

@@ -1,0 +1,36 @@
+// What one more piece of a model's output comes to, once reasoning, text and tool calls are told
+// apart.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mlxs {
+
+// A further piece of a tool call. The first piece of a call carries its id and name; the pieces'
+// arguments, joined, are one JSON object.
+struct ToolCallDelta {
+  int index = 0;  // of the call within the output
+  std::string id = {};
+  std::string name = {};
+  std::string arguments = {};
+
+  friend bool operator==(const ToolCallDelta&, const ToolCallDelta&) = default;
+};
+
+struct OutputDelta {
+  std::string reasoning = {};
+  std::string text = {};
+  std::vector<ToolCallDelta> tool_calls = {};
+
+  [[nodiscard]] bool is_empty() const {
+    return reasoning.empty() && text.empty() && tool_calls.empty();
+  }
+
+  // Adds a later delta to this one; pieces of one call become one piece.
+  void append(const OutputDelta& later);
+
+  friend bool operator==(const OutputDelta&, const OutputDelta&) = default;
+};
+
+}  // namespace mlxs
