@@ -19,6 +19,10 @@ def anthropic_client(server: ServerProcess) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=server.url, api_key="unused", max_retries=0, timeout=120.0)
 
 
+def prompt_tokens(usage: anthropic.types.Usage) -> int:
+    return usage.input_tokens + (usage.cache_read_input_tokens or 0)
+
+
 def test_message(anthropic_client: anthropic.Anthropic, model: str) -> None:
     reply = anthropic_client.messages.create(
         model=model, max_tokens=NUM_TOKENS, extra_body={"temperature": 0}, system="Be brief.", messages=MESSAGES
@@ -46,7 +50,9 @@ def test_stream_equals_whole(anthropic_client: anthropic.Anthropic, model: str) 
     assert text == whole.content[0].text == message.content[0].text
     assert message.stop_reason == whole.stop_reason
     assert message.usage.output_tokens == whole.usage.output_tokens
-    assert message.usage.input_tokens == whole.usage.input_tokens
+    # What was cached is not counted as input, and the second request finds the first one's prompt.
+    assert prompt_tokens(message.usage) == prompt_tokens(whole.usage)
+    assert message.usage.cache_read_input_tokens > 0
 
 
 def test_raw_events_come_in_order(anthropic_client: anthropic.Anthropic, model: str) -> None:
@@ -60,8 +66,7 @@ def test_raw_events_come_in_order(anthropic_client: anthropic.Anthropic, model: 
 def test_count_tokens(anthropic_client: anthropic.Anthropic, model: str) -> None:
     count = anthropic_client.messages.count_tokens(model=model, messages=MESSAGES)
     reply = anthropic_client.messages.create(model=model, max_tokens=1, messages=MESSAGES)
-    usage = reply.usage
-    assert count.input_tokens == usage.input_tokens + (usage.cache_read_input_tokens or 0)
+    assert count.input_tokens == prompt_tokens(reply.usage)
 
 
 def test_prefill_and_stop_sequence(anthropic_client: anthropic.Anthropic, model: str) -> None:
