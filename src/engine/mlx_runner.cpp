@@ -49,11 +49,11 @@ BatchView MlxRunner::view_of(const Batch& batch) const {
         {.first_row = slice.first_row,
          .num_rows = slice.num_rows,
          .context_length = slice.context_length,
-         .pages = {slice.pages.begin(), slice.pages.end()},
+         .pages = {pages_.shape.groups.size(), {slice.pages.begin(), slice.pages.end()}},
          .use_long_rope = model_.uses_long_rope(slice.max_length)}
     );
   }
-  return make_batch_view(std::move(sequences), pages_.page_size, pages_.num_pages());
+  return make_batch_view(std::move(sequences), pages_.shape);
 }
 
 StepResult MlxRunner::run(const Batch& batch) {
@@ -62,8 +62,7 @@ StepResult MlxRunner::run(const Batch& batch) {
       model_.forward(to_array(batch.token_ids), to_array(batch.positions), view_of(batch), pages_);
   // No logit depends on the last layer's keys and values of an unfinished prompt, so they are asked
   // for themselves.
-  std::vector<mx::array> outputs = pages_.keys;
-  outputs.insert(outputs.end(), pages_.values.begin(), pages_.values.end());
+  std::vector<mx::array> outputs = pages_.arrays();
   if (batch.samples.empty()) {
     mx::eval(outputs);
     return {};

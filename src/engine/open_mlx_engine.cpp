@@ -85,7 +85,11 @@ EngineParts plan_parts(const EngineConfig& config, ModelInfo info) {
 }
 
 std::unique_ptr<Runner> make_runner(Model model, const SchedulerOptions& options) {
-  KvPages pages = model.make_kv_pages(options.num_pages, options.page_size);
+  // One page table a sequence serves every group, so all have as many pages.
+  KvPages pages = model.make_kv_pages(
+      {.num_pages = std::vector<int>(model.layer_groups().size(), options.num_pages),
+       .page_size = options.page_size}
+  );
   return std::make_unique<MlxRunner>(std::move(model), std::move(pages));
 }
 

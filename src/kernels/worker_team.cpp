@@ -3,6 +3,13 @@
 #include "kernels/worker_team.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <thread>
+#include <vector>
+#ifdef __linux__
+#include <pthread.h>
+#include <sched.h>
+#endif
 
 namespace mlxs {
 namespace {
@@ -30,12 +37,50 @@ void wait_for_change(const std::atomic<T>& value, T old) {
   value.wait(old, std::memory_order_acquire);
 }
 
+// RETURNS: the processors of the calling thread's affinity mask; empty where the system has none.
+std::vector<int> usable_processors() {
+  std::vector<int> processors;
+#ifdef __linux__
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof(mask), &mask) != 0) return {};
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (CPU_ISSET(static_cast<std::size_t>(processor), &mask)) processors.push_back(processor);
+  }
+#endif
+  return processors;
+}
+
+// A system that refuses leaves the thread where it is, which costs speed only.
+void pin(std::thread& thread, int processor) {
+#ifdef __linux__
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  CPU_SET(static_cast<std::size_t>(processor), &mask);
+  static_cast<void>(pthread_setaffinity_np(thread.native_handle(), sizeof(mask), &mask));
+#else
+  static_cast<void>(thread);
+  static_cast<void>(processor);
+#endif
+}
+
 }  // namespace
 
+int num_usable_processors() {
+  const std::size_t num_usable = usable_processors().size();
+  if (num_usable > 0) return static_cast<int>(num_usable);
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
 WorkerTeam::WorkerTeam(int num_threads) {
-  if (num_threads < 1)
-    num_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  for (int index = 1; index < num_threads; ++index) workers_.emplace_back([this] { serve(); });
+  const std::vector<int> processors = usable_processors();
+  if (num_threads < 1) num_threads = num_usable_processors();
+  for (int thread = 1; thread < num_threads; ++thread) {
+    workers_.emplace_back([this, thread] { serve(thread); });
+    // The first processor is left to the thread that calls run().
+    const auto own = static_cast<std::size_t>(thread);
+    if (static_cast<std::size_t>(num_threads) <= processors.size())
+      pin(workers_.back(), processors[own]);
+  }
 }
 
 WorkerTeam::~WorkerTeam() {
@@ -60,28 +105,29 @@ int WorkerTeam::claim() {
   return -1;
 }
 
-void WorkerTeam::take_parts() {
+void WorkerTeam::take_parts(int thread) {
   for (int part = claim(); part >= 0; part = claim()) {
-    (*body_)(part);
+    call_(body_, part, thread);
     num_done_.fetch_add(1, std::memory_order_release);
   }
 }
 
-void WorkerTeam::serve() {
+void WorkerTeam::serve(int thread) {
   std::uint32_t seen = 0;
   while (!is_stopping_.load(std::memory_order_relaxed)) {
     wait_for_change(num_runs_, seen);
     seen = num_runs_.load(std::memory_order_acquire);
-    take_parts();
+    take_parts(thread);
   }
 }
 
-void WorkerTeam::run(int num_parts, const std::function<void(int)>& body) {
+void WorkerTeam::run_parts(int num_parts, const void* body, Call call) {
   if (num_parts <= 1 || workers_.empty()) {
-    for (int part = 0; part < num_parts; ++part) body(part);
+    for (int part = 0; part < num_parts; ++part) call(body, part, 0);
     return;
   }
-  body_ = &body;
+  body_ = body;
+  call_ = call;
   num_done_.store(0, std::memory_order_relaxed);
   const std::uint64_t run = num_runs_.load(std::memory_order_relaxed) + std::uint64_t{1};
   ticket_.store(
@@ -89,7 +135,7 @@ void WorkerTeam::run(int num_parts, const std::function<void(int)>& body) {
   );
   num_runs_.fetch_add(1, std::memory_order_release);
   num_runs_.notify_all();
-  take_parts();
+  take_parts(0);
   // The last parts are under way on other threads and take microseconds: a wait that parks would
   // take longer.
   for (int spin = 0; num_done_.load(std::memory_order_acquire) != num_parts; ++spin) {

@@ -4,8 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace mlxs {
@@ -16,30 +16,51 @@ namespace mlxs {
 // waits for a thread that does no work.
 class WorkerTeam {
  public:
-  // `num_threads` counts the calling thread; 0: as many as the machine has.
+  // `num_threads` counts the calling thread; 0: as many as this process may use. Each worker is
+  // pinned to a processor of its own where there are enough of them and the system allows it.
   explicit WorkerTeam(int num_threads);
   ~WorkerTeam();
   WorkerTeam(const WorkerTeam&) = delete;
   WorkerTeam& operator=(const WorkerTeam&) = delete;
 
-  // Calls body(0) .. body(num_parts - 1), each once, spread over the team as its threads become
-  // free, and waits for them. REQUIRES: num_parts < 65536; `body` may be called from several
-  // threads at once and does not throw.
-  void run(int num_parts, const std::function<void(int)>& body);
+  // Calls body(0) .. body(num_parts - 1), or body(part, thread) with thread < num_threads(), each
+  // once, spread over the team as its threads become free, and waits for them: a barrier. It
+  // allocates nothing. REQUIRES: num_parts < 65536; `body` may be called from several threads at
+  // once and does not throw.
+  template <typename Body>
+  void run(int num_parts, const Body& body) {
+    run_parts(num_parts, &body, [](const void* opaque, int part, int thread) {
+      const auto& typed = *static_cast<const Body*>(opaque);
+      if constexpr (std::is_invocable_v<const Body&, int, int>) {
+        typed(part, thread);
+      } else {
+        static_cast<void>(thread);
+        typed(part);
+      }
+    });
+  }
 
   [[nodiscard]] int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
  private:
-  void serve();
-  void take_parts();
+  using Call = void (*)(const void* body, int part, int thread);
+
+  void run_parts(int num_parts, const void* body, Call call);
+  void serve(int thread);
+  void take_parts(int thread);
   int claim();
 
-  const std::function<void(int)>* body_ = nullptr;
-  std::atomic<std::uint64_t> ticket_{0};  // run() number << 32 | number of parts << 16 | next part
-  std::atomic<std::uint32_t> num_runs_{0};
-  std::atomic<int> num_done_{0};  // parts of this run
+  const void* body_ = nullptr;
+  Call call_ = nullptr;
+  // Apart from each other, as the threads write them at different times.
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};  // run << 32 | number of parts << 16 | next
+  alignas(64) std::atomic<int> num_done_{0};          // parts of this run
+  alignas(64) std::atomic<std::uint32_t> num_runs_{0};
   std::atomic<bool> is_stopping_{false};
   std::vector<std::thread> workers_;
 };
+
+// RETURNS: the processors that this process may use: its affinity mask, else all.
+[[nodiscard]] int num_usable_processors();
 
 }  // namespace mlxs

@@ -31,7 +31,7 @@ TEST(WorkerTeam, WakesWorkersThatHaveParked) {
 }
 
 TEST(WorkerTeam, TakesAllThreadsOfTheMachineByDefault) {
-  EXPECT_EQ(WorkerTeam(0).num_threads(), static_cast<int>(std::thread::hardware_concurrency()));
+  EXPECT_EQ(WorkerTeam(0).num_threads(), num_usable_processors());
 }
 
 }  // namespace

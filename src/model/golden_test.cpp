@@ -95,6 +95,11 @@ Model load_golden(const Case& golden) {
   return Model::load(checkpoint, std::move(spec), {});
 }
 
+KvPages make_pages(const Model& model) {
+  const std::vector<int> num_pages(model.layer_groups().size(), 16);
+  return model.make_kv_pages({.num_pages = num_pages, .page_size = kPageSize});
+}
+
 // A sequence of a test: which tokens of which run go into a step.
 struct Part {
   const GoldenRun* run = nullptr;
@@ -111,14 +116,15 @@ mx::array run_step(const Model& model, const std::vector<Part>& parts, KvPages& 
         {.first_row = static_cast<int>(tokens.size()),
          .num_rows = part.end - part.begin,
          .context_length = part.begin,
-         .pages = part.pages,
+         // Every group has as many pages: the same ids serve all of them.
+         .pages = {pages.shape.groups.size(), part.pages},
          .use_long_rope = model.uses_long_rope(part.run->total_length)}
     );
     tokens.insert(
         tokens.end(), part.run->tokens.begin() + part.begin, part.run->tokens.begin() + part.end
     );
   }
-  const BatchView batch = make_batch_view(std::move(sequences), kPageSize, pages.num_pages());
+  const BatchView batch = make_batch_view(std::move(sequences), pages.shape);
   const mx::array ids(tokens.data(), mx::Shape{static_cast<int>(tokens.size())}, mx::int32);
   return model.logits(model.forward(ids, batch_positions(batch), batch, pages));
 }
@@ -151,7 +157,7 @@ void expect_equal_in_chunks(const Case& golden, int chunk) {
   for (const GoldenRun& run : golden.runs) {
     const int num_tokens = static_cast<int>(run.tokens.size());
     ASSERT_LE(num_tokens, 8 * kPageSize);
-    KvPages pages = model.make_kv_pages(16, kPageSize);
+    KvPages pages = make_pages(model);
     for (int begin = 0; begin < num_tokens; begin += chunk) {
       const Part part{
           .run = &run,
@@ -186,7 +192,7 @@ TEST_P(ForEachModel, RaggedBatchGivesTheReferencesLogits) {
   const GoldenRun& second = golden.runs.back();
   const int first_length = static_cast<int>(first.tokens.size());
   const int second_length = static_cast<int>(second.tokens.size());
-  KvPages pages = model.make_kv_pages(16, kPageSize);
+  KvPages pages = make_pages(model);
   // The first sequence is ahead: it prefills alone, goes on beside the second one's prompt, then
   // both decode.
   const Part alone{.run = &first, .begin = 0, .end = 5, .pages = pages_of(0)};

@@ -86,8 +86,10 @@ class GreedyBatch {
  public:
   GreedyBatch(const Model& model, const std::vector<Prompt>& prompts)
       : model_(model),
-        pages_(model.make_kv_pages(kPagesPerSequence * static_cast<int>(prompts.size()), kPageSize)
-        ),
+        pages_(model.make_kv_pages(
+            {.num_pages = {kPagesPerSequence * static_cast<int>(prompts.size())},
+             .page_size = kPageSize}
+        )),
         lengths_(prompts.size(), 0) {
     for (const Prompt& prompt : prompts) next_.push_back(prompt.tokens);
   }
@@ -102,17 +104,18 @@ class GreedyBatch {
       SequenceView sequence{
           .first_row = static_cast<int>(tokens.size()),
           .num_rows = num_rows,
-          .context_length = lengths_[index]
+          .context_length = lengths_[index],
+          .pages = {{}}
       };
       for (int page = 0; page < kPagesPerSequence; ++page) {
-        sequence.pages.push_back(static_cast<int>(index) * kPagesPerSequence + page);
+        sequence.pages[0].push_back(static_cast<int>(index) * kPagesPerSequence + page);
       }
       sequences.push_back(std::move(sequence));
       tokens.insert(tokens.end(), next_[index].begin(), next_[index].end());
       last_rows.push_back(static_cast<std::int32_t>(tokens.size()) - 1);
       lengths_[index] += num_rows;
     }
-    const BatchView batch = make_batch_view(std::move(sequences), kPageSize, pages_.num_pages());
+    const BatchView batch = make_batch_view(std::move(sequences), pages_.shape);
     const mx::array ids(tokens.data(), mx::Shape{static_cast<int>(tokens.size())}, mx::int32);
     const mx::array rows(
         last_rows.data(), mx::Shape{static_cast<int>(last_rows.size())}, mx::int32

@@ -192,15 +192,16 @@ TEST(Load, ReportsProgressUpToTheEnd) {
   ASSERT_GT(done.size(), 10U);
   EXPECT_TRUE(std::ranges::is_sorted(done));
   EXPECT_EQ(done.back(), total);
-  EXPECT_EQ(model.kv_bytes_per_token(), 2 * 2 * 16 * 4);
+  EXPECT_EQ(model.layer_groups()[0].bytes_per_token, 2 * 2 * 16 * 4);
 }
 
 TEST(Load, KvPagesOfImpossibleSizesAreRefused) {
   const LlamaFolder folder({}, llama_tensors({}));
   const Model model = load(folder);
-  EXPECT_THROW((void)model.make_kv_pages(0, 16), Error);
-  EXPECT_THROW((void)model.make_kv_pages(4, -1), Error);
-  EXPECT_THROW((void)model.make_kv_pages(1 << 30, 16), Error);
+  EXPECT_THROW((void)model.make_kv_pages({.num_pages = {0}}), Error);
+  EXPECT_THROW((void)model.make_kv_pages({.num_pages = {4}, .page_size = -1}), Error);
+  EXPECT_THROW((void)model.make_kv_pages({.num_pages = {1 << 30}}), Error);
+  EXPECT_THROW((void)model.make_kv_pages({.num_pages = {4, 4}}), Error);
 }
 
 // In a process of its own under ctest, so that the peak is this test's.

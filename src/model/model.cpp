@@ -6,8 +6,10 @@
 #include <mlx/transforms.h>
 #include <mlx/utils.h>
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -45,6 +47,42 @@ mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) {
     );
   }
   return mx::array(std::move(data), shape, dtype);
+}
+
+KvLayer make_layer(const mx::Shape& shape, KvType type, int group) {
+  const mx::Dtype dtype = kv_dtype(type);
+  KvLayer layer{.keys = make_pool(shape, dtype), .values = make_pool(shape, dtype), .group = group};
+  if (type == KvType::int8) {
+    const mx::Shape scale_shape{shape[0], shape[1], shape[2], 1};
+    layer.key_scales = make_pool(scale_shape, mx::float32);
+    layer.value_scales = make_pool(scale_shape, mx::float32);
+  }
+  return layer;
+}
+
+KvType kv_type_of(mx::Dtype dtype) {
+  if (dtype == mx::float16) return KvType::float16;
+  return dtype == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
+}
+
+void check_pool_options(const KvPoolOptions& options, std::size_t num_groups) {
+  bool can_be_indexed = options.page_size > 0 && options.num_pages.size() == num_groups;
+  for (const int num_pages : options.num_pages) {
+    can_be_indexed =
+        can_be_indexed && num_pages > 0 &&
+        std::int64_t{num_pages} * options.page_size <= std::numeric_limits<std::int32_t>::max();
+  }
+  if (can_be_indexed) return;
+  throw Error(
+      ErrorCode::invalid_config,
+      fmt::format(
+          "[model] a KV pool of {} pages of {} tokens for {} groups of layers; a number for each "
+          "is needed, all positive, and fewer than 2^31 tokens in all",
+          fmt::join(options.num_pages, ", "),
+          options.page_size,
+          num_groups
+      )
+  );
 }
 
 std::shared_ptr<WorkerTeam> make_cpu_team(const ModelOptions& options) {
@@ -93,12 +131,13 @@ mx::array Model::forward(
   for (std::size_t index = 0; index < weights_.layers.size(); ++index) {
     const DecoderLayer& layer = weights_.layers[index];
     const int rope = layer.attention_spec.rope;
-    KvLayer pool{.keys = pages.keys[index], .values = pages.values[index]};
     hidden = decoder_layer(
-        hidden, layer, batch, rope < 0 ? nullptr : &tables[static_cast<std::size_t>(rope)], pool
+        hidden,
+        layer,
+        batch,
+        rope < 0 ? nullptr : &tables[static_cast<std::size_t>(rope)],
+        pages.layers[index]
     );
-    pages.keys[index] = std::move(pool.keys);
-    pages.values[index] = std::move(pool.values);
   }
   return hidden;
 }
@@ -114,29 +153,30 @@ mx::array Model::logits(const mx::array& hidden_rows) const {
   return cap * mx::tanh(scores / cap);
 }
 
-KvPages Model::make_kv_pages(int num_pages, int page_size) const {
+KvPages Model::make_kv_pages(const KvPoolOptions& options) const {
   const mx::StreamContext on_device(device_);
-  const bool can_be_indexed =
-      num_pages > 0 && page_size > 0 &&
-      std::int64_t{num_pages} * page_size <= std::numeric_limits<std::int32_t>::max();
-  if (!can_be_indexed) {
-    throw Error(
-        ErrorCode::invalid_config,
-        fmt::format(
-            "[model] a KV pool of {} pages of {} tokens; both must be positive, and fewer than "
-            "2^31 tokens in all",
-            num_pages,
-            page_size
-        )
+  const std::vector<LayerGroup> groups = layer_groups(options.type);
+  check_pool_options(options, groups.size());
+  const KvType type = options.type.value_or(kv_type_of(dtype_));
+  KvPages pages{.shape = {.page_size = options.page_size, .groups = {}}, .layers = {}};
+  std::vector<int> group_of(spec_.layers.size());
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    pages.shape.groups.push_back(
+        {.num_pages = options.num_pages[group], .window = groups[group].window}
     );
+    for (const int layer : groups[group].layers)
+      group_of[static_cast<std::size_t>(layer)] = static_cast<int>(group);
   }
-  KvPages pages{.keys = {}, .values = {}, .page_size = page_size};
-  for (const LayerSpec& layer : spec_.layers) {
+  for (std::size_t index = 0; index < spec_.layers.size(); ++index) {
+    const AttentionSpec& attention = spec_.layers[index].attention;
+    const int group = group_of[index];
     const mx::Shape shape{
-        num_pages, page_size, layer.attention.num_kv_heads, layer.attention.head_dim
+        options.num_pages[static_cast<std::size_t>(group)],
+        options.page_size,
+        attention.num_kv_heads,
+        attention.head_dim
     };
-    pages.keys.push_back(make_pool(shape, dtype_));
-    pages.values.push_back(make_pool(shape, dtype_));
+    pages.layers.push_back(make_layer(shape, type, group));
   }
   return pages;
 }
@@ -147,13 +187,8 @@ bool Model::uses_long_rope(int total_length) const {
   });
 }
 
-std::int64_t Model::kv_bytes_per_token() const {
-  std::int64_t total = 0;
-  for (const LayerSpec& layer : spec_.layers) {
-    total += std::int64_t{2} * layer.attention.num_kv_heads * layer.attention.head_dim *
-             static_cast<std::int64_t>(mx::size_of(dtype_));
-  }
-  return total;
+std::vector<LayerGroup> Model::layer_groups(std::optional<KvType> type) const {
+  return mlxs::layer_groups(spec_, type.value_or(kv_type_of(dtype_)));
 }
 
 }  // namespace mlxs

@@ -3,11 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "kernels/batch_view.h"
+#include "kernels/kv_pages.h"
+#include "kernels/kv_type.h"
 #include "kernels/mx.h"
 #include "mlx_serving/config.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/layer_groups.h"
 #include "model/model_spec.h"
 #include "model/random_weights.h"
 #include "model/weights.h"
@@ -18,6 +23,12 @@ struct ModelOptions {
   mx::Device device = mx::Device::cpu;
   int num_threads = 0;  // of the CPU's kernels; 0: as many as the machine has
   LoadProgress progress = {};
+};
+
+struct KvPoolOptions {
+  std::vector<int> num_pages;       // one number for each of Model::layer_groups()
+  int page_size = 32;               // tokens
+  std::optional<KvType> type = {};  // not set: as the activations are
 };
 
 // RETURNS: what the model computes in: float32 on the CPU, where MLX emulates the half types; on a
@@ -51,9 +62,9 @@ class Model {
   // hidden_rows [R, E], any rows of forward()'s result -> logits [R, V] float32.
   [[nodiscard]] mx::array logits(const mx::array& hidden_rows) const;
 
-  // A pool without content, allocated at once. ERRORS: invalid_config when its size is not
-  // positive, cannot be indexed or cannot be allocated.
-  [[nodiscard]] KvPages make_kv_pages(int num_pages, int page_size) const;
+  // A pool without content, allocated at once. ERRORS: invalid_config when a size is not positive,
+  // or the pool cannot be indexed or allocated, or there is not a number of pages for each group.
+  [[nodiscard]] KvPages make_kv_pages(const KvPoolOptions& options) const;
 
   // RETURNS: whether a sequence that will have this many tokens takes longrope's long frequencies
   // from its first token on.
@@ -61,9 +72,12 @@ class Model {
 
   [[nodiscard]] const ModelSpec& spec() const { return spec_; }
   [[nodiscard]] mx::Device device() const { return device_; }
-  [[nodiscard]] mx::Dtype dtype() const { return dtype_; }  // of activations, keys and values
+  [[nodiscard]] mx::Dtype dtype() const { return dtype_; }  // of activations
   [[nodiscard]] std::int64_t weight_bytes() const { return weight_bytes_; }
-  [[nodiscard]] std::int64_t kv_bytes_per_token() const;
+
+  // Who shares page tables; the index of a group is KvLayer::group. For keys and values of the
+  // activations' type unless another is asked for.
+  [[nodiscard]] std::vector<LayerGroup> layer_groups(std::optional<KvType> type = {}) const;
 
  private:
   Model(ModelSpec spec, ModelWeights weights, mx::Device device, mx::Dtype dtype);

@@ -33,8 +33,8 @@ Model make_model(const json::object& object) {
 
 std::vector<float> first_logits(const json::object& object) {
   const Model model = make_model(object);
-  KvPages pages = model.make_kv_pages(2, 8);
-  const BatchView batch = make_batch_view({{.num_rows = 3, .pages = {1}}}, 8, 2);
+  KvPages pages = model.make_kv_pages({.num_pages = {2}, .page_size = 8});
+  const BatchView batch = make_batch_view({{.num_rows = 3, .pages = {{1}}}}, pages.shape);
   const std::vector<std::int32_t> ids = {5, 7, 11};
   const mx::array tokens(ids.data(), {3}, mx::int32);
   return testing::host_values(

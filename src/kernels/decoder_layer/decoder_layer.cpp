@@ -37,8 +37,7 @@ mx::array attention_block(
     queries = apply_rope(queries, *rope);
     keys = apply_rope(keys, *rope);
   }
-  pool.keys = store_kv(pool.keys, keys, batch.slots);
-  pool.values = store_kv(pool.values, values, batch.slots);
+  store_kv(pool, keys, values, batch.slots[static_cast<std::size_t>(pool.group)]);
   const mx::array mixed = paged_attention(queries, pool, batch, spec);
   return linear(mx::reshape(mixed, {x.shape(0), spec.num_heads * spec.head_dim}), weights.o);
 }

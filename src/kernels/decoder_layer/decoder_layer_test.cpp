@@ -48,7 +48,8 @@ KvLayer empty_pool() {
 
 mx::array run(const mx::array& x, const std::vector<SequenceView>& sequences, KvLayer& pool) {
   const RopeSpec rope{.num_dims = 4, .inv_freq = {1.0F, 0.1F}};
-  const BatchView batch = make_batch_view(sequences, 4, 8);
+  const BatchView batch =
+      make_batch_view(sequences, {.page_size = 4, .groups = {{.num_pages = 8}}});
   const RopeTables tables = rope_tables(batch_positions(batch), batch.long_rope_rows, rope);
   return decoder_layer(x, random_layer(), batch, &tables, pool);
 }
@@ -57,13 +58,13 @@ TEST(DecoderLayer, ChunksAndDecodesEqualOnePrefill) {
   const mx::array x = random_array({7, kHidden}, 20);
   KvLayer whole_pool = empty_pool();
   const std::vector<float> whole =
-      host_values(run(x, {{.num_rows = 7, .pages = {3, 1}}}, whole_pool));
+      host_values(run(x, {{.num_rows = 7, .pages = {{3, 1}}}}, whole_pool));
 
   KvLayer pool = empty_pool();
   std::vector<float> parts;
   for (const auto& [first, count] : std::vector<std::pair<int, int>>{{0, 3}, {3, 3}, {6, 1}}) {
     const mx::array rows = mx::slice(x, {first, 0}, {first + count, kHidden});
-    const SequenceView sequence{.num_rows = count, .context_length = first, .pages = {3, 1}};
+    const SequenceView sequence{.num_rows = count, .context_length = first, .pages = {{3, 1}}};
     const std::vector<float> part = host_values(run(rows, {sequence}, pool));
     parts.insert(parts.end(), part.begin(), part.end());
   }
@@ -75,12 +76,12 @@ TEST(DecoderLayer, SequencesOfABatchDoNotSeeEachOther) {
   KvLayer shared_pool = empty_pool();
   const mx::array together =
       run(x,
-          {{.first_row = 0, .num_rows = 2, .pages = {0}},
-           {.first_row = 2, .num_rows = 3, .pages = {1}}},
+          {{.first_row = 0, .num_rows = 2, .pages = {{0}}},
+           {.first_row = 2, .num_rows = 3, .pages = {{1}}}},
           shared_pool);
   KvLayer pool = empty_pool();
   const mx::array alone =
-      run(mx::slice(x, {2, 0}, {5, kHidden}), {{.num_rows = 3, .pages = {6}}}, pool);
+      run(mx::slice(x, {2, 0}, {5, kHidden}), {{.num_rows = 3, .pages = {{6}}}}, pool);
   expect_close(mx::slice(together, {2, 0}, {5, kHidden}), alone, 1e-5F);
 }
 

@@ -23,13 +23,15 @@ KeyRange visible_keys(const SequenceView& sequence, int window) {
 }
 
 // pool [P, S, Hkv, D] -> the tokens of `range` as [Hkv, L, D] float32.
-mx::array gather_tokens(const mx::array& pool, const SequenceView& sequence, KeyRange range) {
+mx::array gather_tokens(
+    const mx::array& pool, const std::vector<std::int32_t>& table, KeyRange range
+) {
   const int page_size = pool.shape(1);
   const int num_kv_heads = pool.shape(2);
   const int head_dim = pool.shape(3);
   const int first_page = range.begin / page_size;
   const int num_pages = (range.end + page_size - 1) / page_size - first_page;
-  const mx::array pages(sequence.pages.data() + first_page, mx::Shape{num_pages}, mx::int32);
+  const mx::array pages(table.data() + first_page, mx::Shape{num_pages}, mx::int32);
   const mx::array tokens =
       mx::reshape(mx::take(pool, pages, 0), {num_pages * page_size, num_kv_heads, head_dim});
   const int skipped = first_page * page_size;
@@ -68,8 +70,13 @@ mx::array attend(
   );
   const mx::array by_head = mx::transpose(mx::astype(rows, mx::float32), {1, 0, 2});  // [H, R, D]
   const mx::array grouped = mx::reshape(by_head, {num_kv_heads, group * num_rows, head_dim});
-  const mx::array keys = gather_tokens(pool.keys, sequence, range);
-  const mx::array values = gather_tokens(pool.values, sequence, range);
+  const std::vector<std::int32_t>& table = sequence.pages[static_cast<std::size_t>(pool.group)];
+  mx::array keys = gather_tokens(pool.keys, table, range);
+  mx::array values = gather_tokens(pool.values, table, range);
+  if (pool.is_quantized()) {
+    keys = keys * gather_tokens(*pool.key_scales, table, range);
+    values = values * gather_tokens(*pool.value_scales, table, range);
+  }
 
   mx::array scores = mx::matmul(grouped * mx::array(spec.scale), mx::transpose(keys, {0, 2, 1}));
   if (spec.soft_cap > 0.0F) {

@@ -18,6 +18,7 @@ using testing::random_array;
 
 constexpr int kPageSize = 4;
 constexpr int kNumPages = 16;
+const PoolShape kShape{.page_size = kPageSize, .groups = {{.num_pages = kNumPages}}};
 
 struct Case {
   std::string name;
@@ -33,7 +34,7 @@ struct Pool {
 
 std::size_t slot_of(const SequenceView& sequence, int position) {
   const auto page =
-      static_cast<std::size_t>(sequence.pages[static_cast<std::size_t>(position / kPageSize)]);
+      static_cast<std::size_t>(sequence.pages[0][static_cast<std::size_t>(position / kPageSize)]);
   return page * kPageSize + static_cast<std::size_t>(position % kPageSize);
 }
 
@@ -104,12 +105,12 @@ TEST_P(PagedAttention, MatchesTheLoop) {
   const AttentionSpec& spec = GetParam().spec;
   // A whole prompt, a decode, a chunk after earlier context, a decode at a page's first token.
   const std::vector<SequenceView> sequences{
-      {.first_row = 0, .num_rows = 9, .context_length = 0, .pages = {5, 0, 9}},
-      {.first_row = 9, .num_rows = 1, .context_length = 14, .pages = {1, 2, 3, 15}},
-      {.first_row = 10, .num_rows = 5, .context_length = 6, .pages = {8, 7, 6}},
-      {.first_row = 15, .num_rows = 1, .context_length = 4, .pages = {11, 10}},
+      {.first_row = 0, .num_rows = 9, .context_length = 0, .pages = {{5, 0, 9}}},
+      {.first_row = 9, .num_rows = 1, .context_length = 14, .pages = {{1, 2, 3, 15}}},
+      {.first_row = 10, .num_rows = 5, .context_length = 6, .pages = {{8, 7, 6}}},
+      {.first_row = 15, .num_rows = 1, .context_length = 4, .pages = {{11, 10}}},
   };
-  const BatchView batch = make_batch_view(sequences, kPageSize, kNumPages);
+  const BatchView batch = make_batch_view(sequences, kShape);
   const mx::Shape pool_shape{kNumPages, kPageSize, spec.num_kv_heads, spec.head_dim};
   const KvLayer pool{.keys = random_array(pool_shape, 1), .values = random_array(pool_shape, 2)};
   const mx::array queries = random_array({16, spec.num_heads, spec.head_dim}, 3);
@@ -145,9 +146,37 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& instance) { return instance.param.name; }
 );
 
+TEST(PagedAttentionType, ReadsQuantizedPages) {
+  const AttentionSpec spec = heads(4, 2, 0, 0.0F);
+  const BatchView batch = make_batch_view(
+      {{.num_rows = 5, .pages = {{3, 0}}}, {.first_row = 5, .num_rows = 1, .pages = {{1}}}}, kShape
+  );
+  const mx::Shape shape{kNumPages, kPageSize, 2, 8};
+  const mx::Shape scale_shape{kNumPages, kPageSize, 2, 1};
+  const auto stored = [&shape](std::uint32_t seed) {
+    return mx::astype(random_array(shape, seed) * mx::array(127.0F), mx::int8);
+  };
+  const KvLayer quantized{
+      .keys = stored(1),
+      .values = stored(2),
+      .key_scales = random_array(scale_shape, 4) * mx::array(0.01F),
+      .value_scales = random_array(scale_shape, 5) * mx::array(0.01F)
+  };
+  const KvLayer expanded{
+      .keys = quantized.keys * *quantized.key_scales,
+      .values = quantized.values * *quantized.value_scales
+  };
+  const mx::array queries = random_array({6, 4, 8}, 3);
+  expect_close(
+      paged_attention(queries, quantized, batch, spec),
+      paged_attention(queries, expanded, batch, spec),
+      1e-6F
+  );
+}
+
 TEST(PagedAttentionType, KeepsTheTypeOfTheQueries) {
   const AttentionSpec spec = heads(2, 1, 0, 0.0F);
-  const BatchView batch = make_batch_view({{.num_rows = 2, .pages = {0}}}, kPageSize, kNumPages);
+  const BatchView batch = make_batch_view({{.num_rows = 2, .pages = {{0}}}}, kShape);
   const mx::array pages = random_array({kNumPages, kPageSize, 1, 8}, 1, mx::bfloat16);
   const KvLayer pool{.keys = pages, .values = pages};
   EXPECT_EQ(

@@ -7,7 +7,9 @@
 #include <mlx/primitives.h>
 #include <mlx/utils.h>
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -106,6 +108,38 @@ mx::array store_kv(const mx::array& pool, const mx::array& rows, const mx::array
   return mx::array(
       pool.shape(), pool.dtype(), std::make_shared<StoreKv>(stream), std::move(inputs)
   );
+}
+
+QuantizedRows quantize_kv(const mx::array& rows) {
+  const mx::array values = mx::astype(rows, mx::float32);
+  // A sum would overflow and a maximum may drop a NaN, so what is not finite is looked for itself.
+  const mx::array is_finite = mx::all(mx::isfinite(values), -1, /*keepdims=*/true);
+  const mx::array largest = mx::max(mx::abs(values), -1, /*keepdims=*/true);
+  const mx::array zero(0.0F);
+  // The quotient of a subnormal maximum overflows: such a head is stored as zeros.
+  const mx::array inverse = mx::array(127.0F) / largest;
+  const mx::array is_usable = mx::logical_and(is_finite, mx::isfinite(inverse));
+  const mx::array scaled = mx::round(values * mx::where(is_usable, inverse, zero));
+  const mx::array stored = mx::astype(mx::where(is_usable, scaled, zero), mx::int8);
+  const mx::array not_a_number(std::numeric_limits<float>::quiet_NaN());
+  const mx::array scale = mx::where(is_usable, largest * mx::array(1.0F / 127.0F), zero);
+  return {.rows = stored, .scales = mx::where(is_finite, scale, not_a_number)};
+}
+
+void store_kv(
+    KvLayer& pool, const mx::array& keys, const mx::array& values, const mx::array& slots
+) {
+  if (!pool.is_quantized()) {
+    pool.keys = store_kv(pool.keys, keys, slots);
+    pool.values = store_kv(pool.values, values, slots);
+    return;
+  }
+  const QuantizedRows quantized_keys = quantize_kv(keys);
+  const QuantizedRows quantized_values = quantize_kv(values);
+  pool.keys = store_kv(pool.keys, quantized_keys.rows, slots);
+  pool.values = store_kv(pool.values, quantized_values.rows, slots);
+  pool.key_scales = store_kv(*pool.key_scales, quantized_keys.scales, slots);
+  pool.value_scales = store_kv(*pool.value_scales, quantized_values.scales, slots);
 }
 
 }  // namespace mlxs

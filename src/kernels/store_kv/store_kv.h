@@ -1,6 +1,7 @@
 // Writes rows of keys or values into a page pool, in place.
 #pragma once
 
+#include "kernels/kv_pages.h"
 #include "kernels/mx.h"
 
 namespace mlxs {
@@ -15,6 +16,21 @@ namespace mlxs {
 [[nodiscard]] mx::array store_kv(
     const mx::array& pool, const mx::array& rows, const mx::array& slots
 );
+
+// Stores keys and values [T, Hkv, D] of any float dtype in a layer, whose arrays are replaced by
+// their successors; quantized first where the layer is. Otherwise as above.
+void store_kv(
+    KvLayer& pool, const mx::array& keys, const mx::array& values, const mx::array& slots
+);
+
+struct QuantizedRows {
+  mx::array rows;    // [T, Hkv, D] int8 in [-127, 127]
+  mx::array scales;  // [T, Hkv, 1] float32
+};
+
+// rows [T, Hkv, D] of any float dtype ~ result.rows * result.scales. A head with a value that is
+// not finite gets a scale that is not finite, so that attention's result shows it.
+[[nodiscard]] QuantizedRows quantize_kv(const mx::array& rows);
 
 // The reference in plain MLX operations: same values, but a new array.
 [[nodiscard]] mx::array store_kv_reference(

@@ -5,6 +5,8 @@
 #include <mlx/memory.h>
 #include <mlx/utils.h>
 
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -98,6 +100,56 @@ TEST_F(StoreKv, RefusesSlotsOutsideThePoolBeforeWriting) {
     EXPECT_THROW(stored.eval(), std::exception);
     EXPECT_EQ(pool.data<float>()[0], 0.0F);
   }
+}
+
+TEST(QuantizeKv, IsWithinHalfAStepOfTheValues) {
+  const mx::array rows = random_array({7, 3, 33}, 4) * mx::array(5.0F);
+  const QuantizedRows quantized = quantize_kv(rows);
+  const std::vector<float> values = host_values(rows);
+  const std::vector<float> stored = host_values(quantized.rows);
+  const std::vector<float> scales = host_values(quantized.scales);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const float scale = scales[i / 33];
+    ASSERT_NEAR(stored[i] * scale, values[i], 0.501F * scale);
+  }
+}
+
+TEST(QuantizeKv, KeepsZerosAndShowsWhatIsNotFinite) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float tiny = std::numeric_limits<float>::denorm_min();
+  const std::vector<float> values{0.0F, 0.0F, 1.0F, infinity, NAN, 2.0F, tiny, -tiny, 3e38F, 3e38F};
+  const QuantizedRows quantized = quantize_kv(mx::array(values.data(), {5, 1, 2}, mx::float32));
+  const std::vector<float> scales = host_values(quantized.scales);
+  EXPECT_EQ(scales[0], 0.0F);
+  EXPECT_FALSE(std::isfinite(scales[1]));
+  EXPECT_FALSE(std::isfinite(scales[2]));
+  EXPECT_EQ(scales[3], 0.0F);
+  EXPECT_TRUE(std::isfinite(scales[4]));
+  EXPECT_EQ(host_values(quantized.rows)[8], 127.0F);
+}
+
+TEST_F(StoreKv, StoresALayerInEachType) {
+  const mx::array keys = random_array({2, 2, 8}, 1);
+  const mx::array values = random_array({2, 2, 8}, 2);
+  const mx::array slots = mx::array({5, 2}, mx::int32);
+  const mx::array zeros = mx::zeros({2, 4, 2, 8});
+  KvLayer plain{.keys = mx::astype(zeros, mx::bfloat16), .values = mx::astype(zeros, mx::bfloat16)};
+  store_kv(plain, keys, values, slots);
+  const auto row = [](const mx::array& pool, int slot) {
+    return mx::take(mx::reshape(pool, {8, 2, -1}), mx::array({slot}, mx::int32), 0);
+  };
+  const mx::array second = mx::slice(values, {1, 0, 0}, {2, 2, 8});
+  expect_close(row(plain.values, 2), second, 0.01F);
+  const mx::array scales = mx::zeros({2, 4, 2, 1});
+  KvLayer quantized{
+      .keys = mx::astype(zeros, mx::int8),
+      .values = mx::astype(zeros, mx::int8),
+      .key_scales = scales,
+      .value_scales = mx::zeros({2, 4, 2, 1})
+  };
+  store_kv(quantized, keys, values, slots);
+  expect_close(row(quantized.values, 2) * row(*quantized.value_scales, 2), second, 0.01F);
+  expect_close(row(*quantized.key_scales, 3), mx::zeros({1, 2, 1}), 0.0F);
 }
 
 TEST_F(StoreKv, RefusesShapesThatDoNotFit) {
