@@ -92,7 +92,7 @@ Model load_golden(const Case& golden) {
   ModelSpec spec = make_model_spec(checkpoint.config(), checkpoint.path(), has_tensor);
   EXPECT_EQ(spec.family, golden.family);
   EXPECT_EQ(spec.vocab_size, golden.vocab_size);
-  return Model::load(checkpoint, std::move(spec), {});
+  return Model::load(checkpoint, std::move(spec), {.device = testing::test_device()});
 }
 
 KvPages make_pages(const Model& model) {

@@ -32,34 +32,6 @@ mx::Dtype activation_dtype(const Checkpoint& checkpoint, const ModelSpec& spec, 
 
 namespace {
 
-// Not filled, as attention reads no slot before it was stored: memory that is not touched costs
-// nothing on the CPU.
-mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) {
-  std::size_t num_bytes = mx::size_of(dtype);
-  for (const int extent : shape) num_bytes *= static_cast<std::size_t>(extent);
-  mx::allocator::Data data = mx::allocator::malloc(num_bytes);
-  if (data.buffer().ptr() == nullptr) {
-    throw Error(
-        ErrorCode::invalid_config,
-        fmt::format(
-            "[model] {} bytes of KV memory could not be allocated; lower kv_memory", num_bytes
-        )
-    );
-  }
-  return mx::array(std::move(data), shape, dtype);
-}
-
-KvLayer make_layer(const mx::Shape& shape, KvType type, int group) {
-  const mx::Dtype dtype = kv_dtype(type);
-  KvLayer layer{.keys = make_pool(shape, dtype), .values = make_pool(shape, dtype), .group = group};
-  if (type == KvType::int8) {
-    const mx::Shape scale_shape{shape[0], shape[1], shape[2], 1};
-    layer.key_scales = make_pool(scale_shape, mx::float32);
-    layer.value_scales = make_pool(scale_shape, mx::float32);
-  }
-  return layer;
-}
-
 KvType kv_type_of(mx::Dtype dtype) {
   if (dtype == mx::float16) return KvType::float16;
   return dtype == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
@@ -115,12 +87,32 @@ Model::Model(ModelSpec spec, ModelWeights weights, mx::Device device, mx::Dtype 
       weights_(std::move(weights)),
       device_(device),
       dtype_(dtype),
-      weight_bytes_(mlxs::weight_bytes(weights_)) {}
+      weight_bytes_(mlxs::weight_bytes(weights_)) {
+  if (device_ == mx::Device::cpu) return;
+  const mx::StreamContext on_device(device_);
+  gpu_ = make_gpu_forward(
+      {.embedding = weights_.embedding,
+       .output = weights_.output,
+       .final_norm = weights_.final_norm,
+       .layers = weights_.layers,
+       .ropes = spec_.ropes,
+       .norm_eps = spec_.norm_eps,
+       .embedding_scale = spec_.embedding_scale,
+       .dtype = dtype_}
+  );
+}
+
+bool Model::runs_on_gpu(const KvPages& pages) const {
+  return gpu_ && std::ranges::all_of(pages.layers, [this](const KvLayer& layer) {
+           return gpu_->supports(layer.keys.dtype());
+         });
+}
 
 mx::array Model::forward(
     const mx::array& tokens, const mx::array& positions, const BatchView& batch, KvPages& pages
 ) const {
   const mx::StreamContext on_device(device_);
+  if (runs_on_gpu(pages)) return gpu_->forward(tokens, batch, pages);
   std::vector<RopeTables> tables;
   tables.reserve(spec_.ropes.size());
   for (const RopeSpec& rope : spec_.ropes)
@@ -142,15 +134,48 @@ mx::array Model::forward(
   return hidden;
 }
 
-mx::array Model::logits(const mx::array& hidden_rows) const {
-  const mx::StreamContext on_device(device_);
+mx::array Model::plain_logits(const mx::array& hidden_rows) const {
   const mx::array normed = rms_norm(hidden_rows, weights_.final_norm, spec_.norm_eps);
-  const mx::array scores = mx::astype(
+  return mx::astype(
       linear(normed, weights_.output ? *weights_.output : weights_.embedding), mx::float32
   );
+}
+
+mx::array Model::logits(const mx::array& hidden_rows) const {
+  const mx::StreamContext on_device(device_);
+  const mx::array scores = gpu_ ? gpu_->logits(hidden_rows) : plain_logits(hidden_rows);
   if (spec_.logit_soft_cap <= 0.0F) return scores;
   const mx::array cap(spec_.logit_soft_cap);
   return cap * mx::tanh(scores / cap);
+}
+
+// Not filled, as attention reads no slot before it was stored: memory that is not touched costs
+// nothing on the CPU.
+mx::array Model::make_pool(const mx::Shape& shape, mx::Dtype dtype) const {
+  std::size_t num_bytes = mx::size_of(dtype);
+  for (const int extent : shape) num_bytes *= static_cast<std::size_t>(extent);
+  mx::allocator::Data data =
+      gpu_ ? gpu_->allocate(num_bytes) : mx::allocator::malloc(num_bytes);
+  if (data.buffer().ptr() == nullptr) {
+    throw Error(
+        ErrorCode::invalid_config,
+        fmt::format(
+            "[model] {} bytes of KV memory could not be allocated; lower kv_memory", num_bytes
+        )
+    );
+  }
+  return mx::array(std::move(data), shape, dtype);
+}
+
+KvLayer Model::make_layer(const mx::Shape& shape, KvType type, int group) const {
+  const mx::Dtype dtype = kv_dtype(type);
+  KvLayer layer{.keys = make_pool(shape, dtype), .values = make_pool(shape, dtype), .group = group};
+  if (type == KvType::int8) {
+    const mx::Shape scale_shape{shape[0], shape[1], shape[2], 1};
+    layer.key_scales = make_pool(scale_shape, mx::float32);
+    layer.value_scales = make_pool(scale_shape, mx::float32);
+  }
+  return layer;
 }
 
 KvPages Model::make_kv_pages(const KvPoolOptions& options) const {

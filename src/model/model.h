@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "kernels/batch_view.h"
+#include "kernels/gpu_forward.h"
 #include "kernels/kv_pages.h"
 #include "kernels/kv_type.h"
 #include "kernels/mx.h"
@@ -82,11 +84,19 @@ class Model {
  private:
   Model(ModelSpec spec, ModelWeights weights, mx::Device device, mx::Dtype dtype);
 
+  [[nodiscard]] mx::array plain_logits(const mx::array& hidden_rows) const;
+
+  // Whether the pages are of a kind that gpu_ reads.
+  [[nodiscard]] bool runs_on_gpu(const KvPages& pages) const;
+  [[nodiscard]] mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) const;
+  [[nodiscard]] KvLayer make_layer(const mx::Shape& shape, KvType type, int group) const;
+
   ModelSpec spec_;
   ModelWeights weights_;
   mx::Device device_;
   mx::Dtype dtype_;
   std::int64_t weight_bytes_ = 0;
+  std::shared_ptr<GpuForward> gpu_;  // shared with its steps in flight; null: plain operations
 };
 
 }  // namespace mlxs
