@@ -58,6 +58,14 @@ void check_driver_version(const Driver& driver) {
   );
 }
 
+// Few different sizes, so that memory is found again; what is as large as a pool is not rounded far.
+std::size_t rounded(std::size_t num_bytes) {
+  constexpr std::size_t kLarge = std::size_t{64} << 20;
+  constexpr std::size_t kMegabyte = std::size_t{1} << 20;
+  if (num_bytes < kLarge) return std::bit_ceil(std::max<std::size_t>(num_bytes, 256));
+  return (num_bytes + kMegabyte - 1) / kMegabyte * kMegabyte;
+}
+
 }  // namespace
 
 DeviceBuffer::DeviceBuffer(const Driver& driver, std::size_t num_bytes) : driver_(&driver) {
@@ -183,7 +191,7 @@ void ArrayPool::give_back(std::size_t num_bytes, DeviceBuffer buffer) {
 mx::allocator::Data ArrayPool::array_data(
     const std::shared_ptr<ArrayPool>& pool, std::size_t num_bytes
 ) {
-  const std::size_t size = std::bit_ceil(std::max<std::size_t>(num_bytes, 256));
+  const std::size_t size = rounded(num_bytes);
   auto memory = std::make_shared<DeviceBuffer>(pool->take(size));
   auto* buffer = new mx::cu::CudaBuffer{memory->as<void>(), size, 0};
   return {mx::allocator::Buffer(buffer), [pool, memory, size](mx::allocator::Buffer freed) {

@@ -12,6 +12,7 @@
 #include "kernels/cuda/kernel_params.h"
 #include "kernels/cuda/layer_weights.h"
 #include "kernels/cuda/step_plan.h"
+#include "kernels/cuda/workspace.h"
 #include "kernels/layer_spec.h"
 
 namespace mlxs::cuda {
@@ -25,27 +26,6 @@ struct PoolView {
   int group = 0;
   int page_size = 0;
   bool is_int8 = false;
-};
-
-struct DecoderParts {
-  Matrix embedding;
-  Matrix output;
-  mx::array final_norm;
-  std::vector<LayerWeights> layers;
-  std::vector<RopeSpec> ropes;
-  float norm_eps = 0.0F;
-  float embedding_scale = 1.0F;
-  bool is_float16 = false;
-  int hidden_size = 0;
-};
-
-// What a pass of at most `num_rows` rows writes on its way. Addresses do not change.
-struct Workspace {
-  Workspace(const Context& context, const DecoderParts& parts, int num_rows);
-
-  int num_rows = 0;
-  DeviceBuffer tokens, hidden, normed, qkv, mixed, projected, gate_up, gated, partials, arrivals;
-  std::vector<DeviceBuffer> cosines, sines;
 };
 
 // Thread safety: none.

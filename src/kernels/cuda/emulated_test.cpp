@@ -1,12 +1,6 @@
 // The kernels' own text run thread by thread on the CPU against double precision, over odd sizes.
 // Built once for each set of the MLXS_ macros. What only a GPU shows (memory order, the real rounding
 // of its tensor cores) is left to the tests labelled gpu.
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"
-#pragma GCC diagnostic ignored "-Wunused-variable"
-#pragma GCC diagnostic ignored "-Wunused-const-variable"
 #include "kernels/cuda/testing/emulator.h"
 #include "kernels/cuda/kernel_params.h"
 #include "kernels/cuda/device.cuh"

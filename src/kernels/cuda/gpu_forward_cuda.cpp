@@ -6,6 +6,7 @@
 #include "kernels/gpu_forward.h"
 
 #include <mlx/backend/cuda/device.h>
+#include <mlx/memory.h>
 #include <mlx/ops.h>
 #include <mlx/primitives.h>
 #include <mlx/utils.h>
@@ -227,8 +228,10 @@ class CudaForward final : public GpuForward, public std::enable_shared_from_this
         ),
         "copying tokens"
     );
-    if (plan.is_decode) {
-      replay_for(plan, integers.as<int>(), pages, workspace).launch(stream);
+    const Replay* replay =
+        plan.is_decode ? replay_for(plan, integers.as<int>(), pages, workspace) : nullptr;
+    if (replay != nullptr) {
+      replay->launch(stream);
     } else {
       decoder_.enqueue(plan, integers.as<int>(), view_pages(pages), workspace, stream);
     }
@@ -284,7 +287,9 @@ class CudaForward final : public GpuForward, public std::enable_shared_from_this
     return *workspace;
   }
 
-  const Replay& replay_for(
+  // RETURNS: nullptr for a step of its kind that is the first: it is launched one by one, so that
+  // what is compiled or loaded at a first launch is there when the second is captured.
+  const Replay* replay_for(
       const StepPlan& plan, const int* integers, const KvPages& pages, const Workspace& workspace
   ) {
     const ReplayKey key{
@@ -293,24 +298,29 @@ class CudaForward final : public GpuForward, public std::enable_shared_from_this
         device_address(pages.layers.front().keys),
         device_address(pages.layers.back().values)
     };
-    const auto known = replays_.find(key);
-    if (known != replays_.end()) return *known->second;
+    const auto [known, is_first] = replays_.try_emplace(key);
+    if (is_first) return nullptr;
+    if (known->second == nullptr) known->second = capture(plan, integers, pages, workspace);
+    return known->second.get();
+  }
+
+  std::unique_ptr<Replay> capture(
+      const StepPlan& plan, const int* integers, const KvPages& pages, const Workspace& workspace
+  ) {
     const Driver& driver = context_->driver();
-    const std::vector<PoolView> pools = view_pages(pages);
-    // Relaxed: programs are compiled and loaded at their first launch, which may be here.
     driver.check(
         driver.begin_capture(capture_stream_, CU_STREAM_CAPTURE_MODE_RELAXED), "capturing a step"
     );
     CUgraph graph = nullptr;
     try {
-      decoder_.enqueue(plan, integers, pools, workspace, capture_stream_);
+      decoder_.enqueue(plan, integers, view_pages(pages), workspace, capture_stream_);
     } catch (...) {
       if (driver.end_capture(capture_stream_, &graph) == CUDA_SUCCESS && graph != nullptr)
         driver.graph_destroy(graph);
       throw;
     }
     driver.check(driver.end_capture(capture_stream_, &graph), "capturing a step");
-    return *replays_.emplace(key, std::make_unique<Replay>(driver, graph)).first->second;
+    return std::make_unique<Replay>(driver, graph);
   }
 
   std::shared_ptr<Context> context_;
@@ -384,7 +394,10 @@ std::shared_ptr<GpuForward> make_gpu_forward(const GpuForwardParts& parts) {
       .is_float16 = parts.dtype == mx::float16,
       .hidden_size = parts.final_norm.shape(0)
   };
-  for (DecoderLayer& layer : parts.layers) decoder.layers.push_back(cuda::join_layer(layer));
+  for (DecoderLayer& layer : parts.layers) {
+    decoder.layers.push_back(cuda::join_layer(layer));
+    mx::clear_cache();  // of the parts, which the pool of pages needs
+  }
   return std::make_shared<cuda::CudaForward>(std::move(context), std::move(decoder), parts.dtype);
 }
 
