@@ -1,5 +1,5 @@
-// A whole model's forward pass by kernels of a GPU's own, where the back end has them. One primitive
-// of MLX a step: the launches inside are not MLX's, and a decode step's are replayed.
+// A whole model's forward pass by kernels of a GPU's own, where the back end has them. One
+// primitive of MLX a step: the launches inside are not MLX's, and a decode step's are replayed.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +18,9 @@ namespace mlxs {
 
 // The arrays of a model, evaluated.
 struct GpuForwardParts {
-  Linear embedding;               // [V, E]
-  std::optional<Linear> output;   // [V, E]; not set: the embedding
-  mx::array final_norm;           // [E]
+  Linear embedding;              // [V, E]
+  std::optional<Linear> output;  // [V, E]; not set: the embedding
+  mx::array final_norm;          // [E]
   std::vector<DecoderLayer>& layers;
   std::vector<RopeSpec> ropes;
   float norm_eps = 0.0F;
@@ -53,9 +53,9 @@ class GpuForward {
   GpuForward() = default;
 };
 
-// Joins the projections that read the same rows (q, k, v; gate, up) into one matrix each, whose parts
-// the layers' own arrays become. RETURNS: nullptr where this back end has no kernels for such a
-// model; then nothing was changed and the plain operations serve. ERRORS: as the back end's.
+// Joins the projections that read the same rows (q, k, v; gate, up) into one matrix each, whose
+// parts the layers' own arrays become. RETURNS: nullptr where this back end has no kernels for such
+// a model; then nothing was changed and the plain operations serve. ERRORS: as the back end's.
 [[nodiscard]] std::shared_ptr<GpuForward> make_gpu_forward(const GpuForwardParts& parts);
 
 }  // namespace mlxs

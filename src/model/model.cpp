@@ -154,8 +154,7 @@ mx::array Model::logits(const mx::array& hidden_rows) const {
 mx::array Model::make_pool(const mx::Shape& shape, mx::Dtype dtype) const {
   std::size_t num_bytes = mx::size_of(dtype);
   for (const int extent : shape) num_bytes *= static_cast<std::size_t>(extent);
-  mx::allocator::Data data =
-      gpu_ ? gpu_->allocate(num_bytes) : mx::allocator::malloc(num_bytes);
+  mx::allocator::Data data = gpu_ ? gpu_->allocate(num_bytes) : mx::allocator::malloc(num_bytes);
   if (data.buffer().ptr() == nullptr) {
     throw Error(
         ErrorCode::invalid_config,

@@ -58,7 +58,8 @@ void check_driver_version(const Driver& driver) {
   );
 }
 
-// Few different sizes, so that memory is found again; what is as large as a pool is not rounded far.
+// Few different sizes, so that memory is found again; what is as large as a pool is not rounded
+// far.
 std::size_t rounded(std::size_t num_bytes) {
   constexpr std::size_t kLarge = std::size_t{64} << 20;
   constexpr std::size_t kMegabyte = std::size_t{1} << 20;
@@ -117,8 +118,17 @@ void Context::launch_raw(
   const auto size = [](int extent) { return static_cast<unsigned int>(extent); };
   driver_.check(
       driver_.launch(
-          function, size(grid.x), size(grid.y), size(grid.z), size(num_threads), 1, 1, 0, stream,
-          arguments, nullptr
+          function,
+          size(grid.x),
+          size(grid.y),
+          size(grid.z),
+          size(num_threads),
+          1,
+          1,
+          0,
+          stream,
+          arguments,
+          nullptr
       ),
       "launching a kernel"
   );
@@ -127,7 +137,7 @@ void Context::launch_raw(
 void Context::multiply(const Product& product, CUstream stream) {
   constexpr int kTransposed = 1;
   constexpr int kPlain = 0;
-  constexpr int kFloat = 0;        // cudaDataType_t's numbers
+  constexpr int kFloat = 0;  // cudaDataType_t's numbers
   constexpr int kFloat16 = 2;
   constexpr int kBfloat16 = 14;
   constexpr int kComputeFloat = 68;
@@ -137,9 +147,7 @@ void Context::multiply(const Product& product, CUstream stream) {
   const float before = product.adds ? 1.0F : 0.0F;
   check_cublas(driver_.cublas_set_stream(cublas_, stream), "setting cuBLAS's stream");
   check_cublas(
-      driver_.cublas_set_workspace(
-          cublas_, cublas_workspace_.as<void>(), kCublasWorkspaceBytes
-      ),
+      driver_.cublas_set_workspace(cublas_, cublas_workspace_.as<void>(), kCublasWorkspaceBytes),
       "setting cuBLAS's workspace"
   );
   check_cublas(

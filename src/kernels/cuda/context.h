@@ -64,13 +64,12 @@ class Context {
   [[nodiscard]] const Driver& driver() const { return driver_; }
   [[nodiscard]] Programs& programs() { return *programs_; }
   [[nodiscard]] int num_processors() const { return num_processors_; }
-  [[nodiscard]] DeviceBuffer allocate(std::size_t num_bytes) const {
-    return {driver_, num_bytes};
-  }
+  [[nodiscard]] DeviceBuffer allocate(std::size_t num_bytes) const { return {driver_, num_bytes}; }
 
   // Kernels take one block of arguments, by value.
   template <typename Params>
-  void launch(CUfunction function, Grid grid, int num_threads, Params params, CUstream stream) const {
+  void launch(CUfunction function, Grid grid, int num_threads, Params params, CUstream stream)
+      const {
     void* arguments[] = {&params};
     launch_raw(function, grid, num_threads, arguments, stream);
   }
@@ -83,8 +82,8 @@ class Context {
     int num_columns;
     int num_rows;
     int out_pitch;
-    bool adds = false;       // to what out has
-    bool is_float = false;   // out is float32
+    bool adds = false;        // to what out has
+    bool is_float = false;    // out is float32
     bool is_float16 = false;  // the halves are
   };
   void multiply(const Product& product, CUstream stream);

@@ -1,5 +1,5 @@
-// At most eight launches a layer for few rows: norm, qkv, attention with norm, rotation and store, o
-// with the residual, norm, gate and up with the activation, down with the residual.
+// At most eight launches a layer for few rows: norm, qkv, attention with norm, rotation and store,
+// o with the residual, norm, gate and up with the activation, down with the residual.
 #include "kernels/cuda/decoder.h"
 
 #include <algorithm>
@@ -9,7 +9,8 @@
 namespace mlxs::cuda {
 namespace {
 
-// Beyond these the weights are better multiplied by cuBLAS, expanded first where they are quantized.
+// Beyond these the weights are better multiplied by cuBLAS, expanded first where they are
+// quantized.
 constexpr int kMaxStreamedDense = 32;
 constexpr int kMaxStreamedQuantized = 64;
 constexpr std::size_t kExpandedBytes = std::size_t{160} << 20;
@@ -108,11 +109,7 @@ void Decoder::streamed_linear(
   const int num_blocks = finish == Finish::gated ? ceil_div(params.gate_offset, 16)
                                                  : ceil_div(params.num_outputs, height);
   context_->launch(
-      function,
-      {.x = num_blocks, .y = ceil_div(num_rows, tile_rows)},
-      256,
-      params,
-      pass.stream
+      function, {.x = num_blocks, .y = ceil_div(num_rows, tile_rows)}, 256, params, pass.stream
   );
 }
 
@@ -137,9 +134,9 @@ void Decoder::many_rows(
     context_->multiply(product, pass.stream);
   } else {
     const auto row_bytes = static_cast<std::size_t>(matrix.num_columns) * 2;
-    const int at_once = static_cast<int>(
-        std::min<std::size_t>(kExpandedBytes / row_bytes, static_cast<std::size_t>(matrix.num_outputs))
-    );
+    const int at_once = static_cast<int>(std::min<std::size_t>(
+        kExpandedBytes / row_bytes, static_cast<std::size_t>(matrix.num_outputs)
+    ));
     const CUfunction expand = context_->programs().function(linear_program(matrix), "dequantize");
     for (int first = 0; first < matrix.num_outputs; first += at_once) {
       const int count = std::min(at_once, matrix.num_outputs - first);
@@ -154,9 +151,7 @@ void Decoder::many_rows(
           .out = expanded_.as<void>(),
           .num_words = static_cast<long long>(count) * matrix.num_columns * matrix.bits / 32
       };
-      context_->launch(
-          expand, {.x = 8 * context_->num_processors()}, 256, expansion, pass.stream
-      );
+      context_->launch(expand, {.x = 8 * context_->num_processors()}, 256, expansion, pass.stream);
       product.weight = expanded_.as<void>();
       product.num_outputs = count;
       product.out = out + static_cast<std::size_t>(first) * out_size;
@@ -215,7 +210,7 @@ void Decoder::linear(
 }
 
 void Decoder::norm(const Pass& pass, const NormParams& params) {
-  context_->launch(row_kernel("norm"), {.x = pass.num_rows}, 256, params, pass.stream);
+  context_->launch(row_kernel("norm_rows"), {.x = pass.num_rows}, 256, params, pass.stream);
 }
 
 void Decoder::rope_tables(const Pass& pass) {
@@ -261,8 +256,7 @@ void Decoder::attention(const Pass& pass, std::size_t index) {
   params.num_heads = spec.num_heads;
   params.num_kv_heads = spec.num_kv_heads;
   params.page_size = pool.page_size;
-  params.num_frequencies =
-      has_rope ? static_cast<int>(parts_.ropes[rope].inv_freq.size()) : 0;
+  params.num_frequencies = has_rope ? static_cast<int>(parts_.ropes[rope].inv_freq.size()) : 0;
   params.window = spec.window;
   params.soft_cap = spec.soft_cap;
   params.scale = spec.scale;

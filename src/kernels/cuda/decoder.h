@@ -62,7 +62,9 @@ class Decoder {
   [[nodiscard]] CUfunction row_kernel(const char* name);
 
   void linear(const Pass& pass, const Matrix& matrix, const void* x, void* out, Finish finish);
-  void streamed_linear(const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish);
+  void streamed_linear(
+      const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish
+  );
   void many_rows(const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish);
   void norm(const Pass& pass, const NormParams& params);
   void attention(const Pass& pass, std::size_t layer);

@@ -1,6 +1,6 @@
 // What the kernels are written in: 16-bit floats as raw bits, vector loads, and the tensor cores'
-// product. MLXS_HALF is 0 for bfloat16, 1 for float16. testing/emulator.h has the same functions for
-// a CPU, so that the kernels' logic is tested where there is no GPU.
+// product. MLXS_HALF is 0 for bfloat16, 1 for float16. testing/emulator.h has the same functions
+// for a CPU, so that the kernels' logic is tested where there is no GPU.
 #pragma once
 
 namespace mlxs::cuda {
@@ -47,9 +47,7 @@ __device__ __forceinline__ unsigned int pack_halves(float low, float high) {
 }
 
 // a * b + c on both halves of each.
-__device__ __forceinline__ unsigned int fma_halves(
-    unsigned int a, unsigned int b, unsigned int c
-) {
+__device__ __forceinline__ unsigned int fma_halves(unsigned int a, unsigned int b, unsigned int c) {
   unsigned int result;
 #if MLXS_HALF == 0
   asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(c));

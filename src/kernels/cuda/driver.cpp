@@ -32,9 +32,7 @@ class Library {
     if (function != nullptr) return;
     throw Error(
         ErrorCode::invalid_config,
-        fmt::format(
-            "[cuda] {} has no {}; install NVIDIA driver 580 or later", name_, symbol
-        )
+        fmt::format("[cuda] {} has no {}; install NVIDIA driver 580 or later", name_, symbol)
     );
   }
 
@@ -87,7 +85,8 @@ void find_compiler(Driver& table) {
   nvrtc.find(table.nvrtc_code, "nvrtcGetCUBIN");
 }
 
-// libcublas lies beside libcublasLt, which MLX has loaded; the loader does not look there by itself.
+// libcublas lies beside libcublasLt, which MLX has loaded; the loader does not look there by
+// itself.
 std::string beside_cublas_lt() {
   void* library = dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
   Dl_info info{};

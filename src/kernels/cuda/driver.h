@@ -15,7 +15,8 @@ using CublasHandle = struct CublasState*;
 
 // Function tables; every member is set. THREADS: the functions are NVIDIA's and safe.
 struct Driver {
-  // ERRORS: invalid_config in words when a library or a function is missing (no driver, an old one).
+  // ERRORS: invalid_config in words when a library or a function is missing (no driver, an old
+  // one).
   static Driver open();
 
   CUresult (*get_error_string)(CUresult, const char**);
@@ -45,24 +46,10 @@ struct Driver {
   CUresult (*module_load)(CUmodule*, const void*);
   CUresult (*module_unload)(CUmodule);
   CUresult (*module_function)(CUfunction*, CUmodule, const char*);
-  CUresult (*launch)(
-      CUfunction,
-      unsigned int,
-      unsigned int,
-      unsigned int,
-      unsigned int,
-      unsigned int,
-      unsigned int,
-      unsigned int,
-      CUstream,
-      void**,
-      void**
-  );
+  CUresult (*launch)(CUfunction, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
 
   int (*nvrtc_version)(int*, int*);
-  int (*nvrtc_create)(
-      NvrtcProgram*, const char*, const char*, int, const char* const*, const char* const*
-  );
+  int (*nvrtc_create)(NvrtcProgram*, const char*, const char*, int, const char* const*, const char* const*);
   int (*nvrtc_compile)(NvrtcProgram, int, const char* const*);
   int (*nvrtc_destroy)(NvrtcProgram*);
   int (*nvrtc_log_size)(NvrtcProgram, std::size_t*);

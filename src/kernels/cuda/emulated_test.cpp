@@ -1,24 +1,24 @@
 // The kernels' own text run thread by thread on the CPU against double precision, over odd sizes.
-// Built once for each set of the MLXS_ macros. What only a GPU shows (memory order, the real rounding
-// of its tensor cores) is left to the tests labelled gpu.
-#include "kernels/cuda/testing/emulator.h"
-#include "kernels/cuda/kernel_params.h"
+// Built once for each set of the MLXS_ macros. What only a GPU shows (memory order, the real
+// rounding of its tensor cores) is left to the tests labelled gpu.
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/kernel_params.h"
+#include "kernels/cuda/testing/emulator.h"
 // The texts follow each other as programs.cpp joins them.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "kernels/embedding/embedding.cu"
 #include "kernels/linear/linear.cu"
 #include "kernels/paged_attention/attention.cuh"
 #include "kernels/paged_attention/decode_attention.cu"
 #include "kernels/paged_attention/prefill_attention.cu"
 #include "kernels/rms_norm/rms_norm.cu"
+#include "kernels/rope/rope.cu"
 #include "kernels/store_kv/store_kv.cu"
 #include "kernels/swiglu/swiglu.cu"
-#include "kernels/embedding/embedding.cu"
-#include "kernels/rope/rope.cu"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <random>
 
 namespace mlxs::cuda {
 namespace {
@@ -144,8 +144,8 @@ void check_linear(const LinearKernels& kernels, const LinearCase& size) {
   for (int row = 0; row < num_rows; ++row) {
     for (int output = 0; output < num_outputs; ++output) {
       const int at = row * num_outputs + output;
-      const double sum =
-          product(weight, x, row, output, num_columns) + value(bias[static_cast<std::size_t>(output)]);
+      const double sum = product(weight, x, row, output, num_columns) +
+                         value(bias[static_cast<std::size_t>(output)]);
       expect_near(floats[static_cast<std::size_t>(at)], sum, scale, "float", at);
       expect_near(
           value(out[static_cast<std::size_t>(at)]),
@@ -222,7 +222,7 @@ TEST(NormCu, AddsAndNorms) {
         kColumns,
         1e-5F
     };
-    Emulator::instance().launch({kRows, 1, 1}, 256, [&] { norm(p); });
+    Emulator::instance().launch({kRows, 1, 1}, 256, [&] { norm_rows(p); });
     for (int row = 0; row < kRows; ++row) {
       const auto inverse = [row](const std::vector<double>& values) {
         double sum = 0.0;
@@ -237,7 +237,8 @@ TEST(NormCu, AddsAndNorms) {
       for (const Half bits : x) xs.push_back(value(bits));
       for (int i = 0; has_y && i < kColumns; ++i) {
         const auto at = static_cast<std::size_t>(row * kColumns + i);
-        xs[at] += has_post ? ys[at] * inverse(ys) * value(post[static_cast<std::size_t>(i)]) : ys[at];
+        xs[at] +=
+            has_post ? ys[at] * inverse(ys) * value(post[static_cast<std::size_t>(i)]) : ys[at];
       }
       for (int i = 0; i < kColumns; ++i) {
         const auto at = static_cast<std::size_t>(row * kColumns + i);
@@ -284,8 +285,12 @@ struct Pool {
     }
   }
 
-  [[nodiscard]] double key(int slot, int head, int dim) const { return read(keys, key_bytes, key_scales, slot, head, dim); }
-  [[nodiscard]] double mixed_value(int slot, int head, int dim) const { return read(values, value_bytes, value_scales, slot, head, dim); }
+  [[nodiscard]] double key(int slot, int head, int dim) const {
+    return read(keys, key_bytes, key_scales, slot, head, dim);
+  }
+  [[nodiscard]] double mixed_value(int slot, int head, int dim) const {
+    return read(values, value_bytes, value_scales, slot, head, dim);
+  }
 
   void bind(AttentionParams& p) {
 #if MLXS_KV_INT8
@@ -301,7 +306,12 @@ struct Pool {
 
  private:
   [[nodiscard]] static double read(
-      const Halves& halves, const std::vector<signed char>& bytes, const std::vector<float>& scales, int slot, int head, int dim
+      const Halves& halves,
+      const std::vector<signed char>& bytes,
+      const std::vector<float>& scales,
+      int slot,
+      int head,
+      int dim
   ) {
     const auto row = static_cast<std::size_t>(slot * kNumKvHeads + head);
     const std::size_t at = row * kHeadDim + static_cast<std::size_t>(dim);
@@ -321,7 +331,12 @@ struct AttentionCase {
 };
 
 std::vector<double> prepared(
-    const Halves& qkv, int row, int head, const Halves* weight, const std::vector<float>& cosine, const std::vector<float>& sine
+    const Halves& qkv,
+    int row,
+    int head,
+    const Halves* weight,
+    const std::vector<float>& cosine,
+    const std::vector<float>& sine
 ) {
   std::vector<double> result;
   double sum = 0.0;
@@ -344,25 +359,33 @@ std::vector<double> prepared(
 }
 
 int slot_of(const Sequence& sequence, int position) {
-  return sequence.pages[static_cast<std::size_t>(position / kPageSize)] * kPageSize + position % kPageSize;
+  return sequence.pages[static_cast<std::size_t>(position / kPageSize)] * kPageSize +
+         position % kPageSize;
 }
 
 // One query head of one row, over the pool as it is now.
 std::vector<double> attend(
-    const std::vector<double>& query, const Pool& pool, const Sequence& sequence, int position, int kv_head, const AttentionParams& p
+    const std::vector<double>& query,
+    const Pool& pool,
+    const Sequence& sequence,
+    int position,
+    int kv_head,
+    const AttentionParams& p
 ) {
   std::vector<double> mixed(kHeadDim, 0.0);
   double total = 0.0;
   const int first = p.window > 0 ? std::max(0, position - p.window + 1) : 0;
   for (int at = first; at <= position; ++at) {
     double score = 0.0;
-    for (int i = 0; i < kHeadDim; ++i) score += query[static_cast<std::size_t>(i)] * pool.key(slot_of(sequence, at), kv_head, i);
+    for (int i = 0; i < kHeadDim; ++i)
+      score += query[static_cast<std::size_t>(i)] * pool.key(slot_of(sequence, at), kv_head, i);
     score *= double{p.scale};
     if (p.soft_cap > 0.0F) score = double{p.soft_cap} * std::tanh(score / double{p.soft_cap});
     const double weight = std::exp(score);
     total += weight;
     for (int i = 0; i < kHeadDim; ++i)
-      mixed[static_cast<std::size_t>(i)] += weight * pool.mixed_value(slot_of(sequence, at), kv_head, i);
+      mixed[static_cast<std::size_t>(i)] +=
+          weight * pool.mixed_value(slot_of(sequence, at), kv_head, i);
   }
   for (double& v : mixed) v /= total;
   return mixed;
@@ -442,8 +465,11 @@ class AttentionCu : public ::testing::TestWithParam<AttentionCase> {
           const int value_head = kQueryHeads + kNumKvHeads + head;
           for (int i = 0; i < kHeadDim; ++i) {
             const int slot = slot_of(sequence, position);
-            ASSERT_NEAR(pool_.key(slot, head, i), key[static_cast<std::size_t>(i)], 2 * stored_error);
-            const double stored = value(before_[static_cast<std::size_t>(at * kWidth + value_head * kHeadDim + i)]);
+            ASSERT_NEAR(
+                pool_.key(slot, head, i), key[static_cast<std::size_t>(i)], 2 * stored_error
+            );
+            const double stored =
+                value(before_[static_cast<std::size_t>(at * kWidth + value_head * kHeadDim + i)]);
             ASSERT_NEAR(pool_.mixed_value(slot, head, i), stored, stored_error);
           }
         }
@@ -453,7 +479,8 @@ class AttentionCu : public ::testing::TestWithParam<AttentionCase> {
           const std::vector<double> expected =
               attend(query, pool_, sequence, position, head / (kQueryHeads / kNumKvHeads), p);
           for (int i = 0; i < kHeadDim; ++i) {
-            const double actual = value(out_[static_cast<std::size_t>((at * kQueryHeads + head) * kHeadDim + i)]);
+            const double actual =
+                value(out_[static_cast<std::size_t>((at * kQueryHeads + head) * kHeadDim + i)]);
             ASSERT_NEAR(actual, expected[static_cast<std::size_t>(i)], 3 * kHalfError)
                 << "row " << at << " head " << head << " dim " << i;
           }
@@ -473,25 +500,34 @@ class AttentionCu : public ::testing::TestWithParam<AttentionCase> {
 };
 
 TEST_P(AttentionCu, Decodes) {
-  run({{0, 1, 0, {3}},
+  run(
+      {{0, 1, 0, {3}},
        {1, 1, 200, {1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}},
        {2, 1, 95, {20, 21, 22, 23, 24, 25}},
-       {3, 1, 15, {30}}});
+       {3, 1, 15, {30}}}
+  );
   AttentionParams p = params();
   const unsigned int num_chunks = (kQueryHeads / kNumKvHeads + kHeads - 1) / kHeads;
-  std::vector<float> partials(static_cast<std::size_t>(4 * kQueryHeads * p.num_splits * (kHeadDim + 2)), 1e30F);
+  std::vector<float> partials(
+      static_cast<std::size_t>(4 * kQueryHeads * p.num_splits * (kHeadDim + 2)), 1e30F
+  );
   std::vector<unsigned int> arrivals(4 * kNumKvHeads * num_chunks, 0);
   p.partials = partials.data();
   p.arrivals = arrivals.data();
   Emulator::instance().launch(
-      {static_cast<unsigned int>(p.num_splits), kNumKvHeads * num_chunks, 4}, 128, [&] { decode_attention(p); }
+      {static_cast<unsigned int>(p.num_splits), kNumKvHeads * num_chunks, 4},
+      128,
+      [&] { decode_attention(p); }
   );
   expect_attended(p);
   for (const unsigned int count : arrivals) EXPECT_EQ(count, 0U);
 }
 
 TEST_P(AttentionCu, TakesChunksOfPrompts) {
-  run({{0, 70, 0, {3, 4, 5, 6, 7}}, {70, 5, 83, {10, 11, 12, 13, 14, 15}}, {75, 1, 40, {20, 21, 22}}});
+  run(
+      {{0, 70, 0, {3, 4, 5, 6, 7}}, {70, 5, 83, {10, 11, 12, 13, 14, 15}}, {75, 1, 40, {20, 21, 22}}
+      }
+  );
   AttentionParams p = params();
   const unsigned int num_heads = kQueryHeads + 2 * kNumKvHeads;
   Emulator& gpu = Emulator::instance();
@@ -506,7 +542,10 @@ INSTANTIATE_TEST_SUITE_P(
     Features,
     AttentionCu,
     ::testing::Values(
-        AttentionCase{0, 0.0F, false, 1}, AttentionCase{0, 0.0F, true, 4}, AttentionCase{7, 0.0F, false, 4}, AttentionCase{90, 2.0F, true, 3}
+        AttentionCase{0, 0.0F, false, 1},
+        AttentionCase{0, 0.0F, true, 4},
+        AttentionCase{7, 0.0F, false, 4},
+        AttentionCase{90, 2.0F, true, 3}
     )
 );
 
@@ -523,7 +562,8 @@ TEST(GateCu, MatchesTheFormula) {
       const double g = value(x[static_cast<std::size_t>(from)]);
       const double up = value(x[static_cast<std::size_t>(from + kColumns)]);
       const double inner = std::sqrt(2.0 / M_PI) * (g + 0.044715 * g * g * g);
-      const double expected = activation == 0 ? g / (1.0 + std::exp(-g)) : 0.5 * g * (1.0 + std::tanh(inner));
+      const double expected =
+          activation == 0 ? g / (1.0 + std::exp(-g)) : 0.5 * g * (1.0 + std::tanh(inner));
       expect_near(value(out[static_cast<std::size_t>(at)]), expected * up, 1e-2, "gate", at);
     }
   }
@@ -534,10 +574,22 @@ TEST(EmbeddingCu, ExpandsRows) {
   const Weight table = make_weight(9, 384, random);
   const std::vector<int> tokens{8, 0, 3};
   Halves out(3 * 384, 0x7fff);
-  EmbeddingParams p{tokens.data(), table.data(), table.scales.data(), table.biases.data(), out.data(), 384, MLXS_WEIGHT_BITS, MLXS_GROUP_SIZE, 2.0F};
+  EmbeddingParams p{
+      tokens.data(),
+      table.data(),
+      table.scales.data(),
+      table.biases.data(),
+      out.data(),
+      384,
+      MLXS_WEIGHT_BITS,
+      MLXS_GROUP_SIZE,
+      2.0F
+  };
   Emulator::instance().launch({3, 1, 1}, 256, [&] { embed(p); });
   for (int at = 0; at < 3 * 384; ++at) {
-    const double expected = 2.0 * table.values[static_cast<std::size_t>(tokens[static_cast<std::size_t>(at / 384)] * 384 + at % 384)];
+    const double expected = 2.0 * table.values[static_cast<std::size_t>(
+                                      tokens[static_cast<std::size_t>(at / 384)] * 384 + at % 384
+                                  )];
     expect_near(value(out[static_cast<std::size_t>(at)]), expected, 1e-2, "embedding", at);
   }
 }

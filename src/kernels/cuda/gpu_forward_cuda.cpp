@@ -1,10 +1,9 @@
 // The CUDA back end of GpuForward: two primitives of MLX, a step's integers in pinned memory, and a
 // decode step's launches captured once and replayed.
 //
-// Everything runs on MLX's own stream: what MLX has recorded is handed over first, then the launches
-// follow on the same stream, so that the device sees one order. Nothing waits for the device.
-#include "kernels/gpu_forward.h"
-
+// Everything runs on MLX's own stream: what MLX has recorded is handed over first, then the
+// launches follow on the same stream, so that the device sees one order. Nothing waits for the
+// device.
 #include <mlx/backend/cuda/device.h>
 #include <mlx/memory.h>
 #include <mlx/ops.h>
@@ -22,6 +21,7 @@
 #include "kernels/cuda/decoder.h"
 #include "kernels/cuda/layer_weights.h"
 #include "kernels/cuda/step_plan.h"
+#include "kernels/gpu_forward.h"
 
 namespace mlxs::cuda {
 namespace {
@@ -96,9 +96,7 @@ class CudaForward;
 // whose successor orders this step before the next. outputs: hidden, and that successor.
 class ForwardStep final : public mx::Primitive {
  public:
-  ForwardStep(
-      mx::Stream stream, std::shared_ptr<CudaForward> owner, StepPlan plan, KvPages pages
-  )
+  ForwardStep(mx::Stream stream, std::shared_ptr<CudaForward> owner, StepPlan plan, KvPages pages)
       : Primitive(stream),
         owner_(std::move(owner)),
         plan_(std::move(plan)),
@@ -141,8 +139,7 @@ std::vector<PoolView> view_pages(const KvPages& pages) {
     views.push_back(
         {.keys = address(layer.keys),
          .values = address(layer.values),
-         .key_scales =
-             layer.key_scales ? static_cast<float*>(address(*layer.key_scales)) : nullptr,
+         .key_scales = layer.key_scales ? static_cast<float*>(address(*layer.key_scales)) : nullptr,
          .value_scales =
              layer.value_scales ? static_cast<float*>(address(*layer.value_scales)) : nullptr,
          .group = layer.group,
@@ -179,7 +176,9 @@ class CudaForward final : public GpuForward, public std::enable_shared_from_this
     std::vector<mx::array> outputs = mx::array::make_arrays(
         {{num_rows, decoder_.parts().hidden_size}, keys.shape()},
         {dtype_, keys.dtype()},
-        std::make_shared<ForwardStep>(mx::to_stream({}), shared_from_this(), std::move(plan), pages),
+        std::make_shared<ForwardStep>(
+            mx::to_stream({}), shared_from_this(), std::move(plan), pages
+        ),
         inputs
     );
     pages.layers.back().keys = outputs[1];
@@ -204,7 +203,11 @@ class CudaForward final : public GpuForward, public std::enable_shared_from_this
   }
 
   void run(
-      const StepPlan& plan, CUdeviceptr tokens, const KvPages& pages, CUdeviceptr out, CUstream stream
+      const StepPlan& plan,
+      CUdeviceptr tokens,
+      const KvPages& pages,
+      CUdeviceptr out,
+      CUstream stream
   ) {
     const Driver& driver = context_->driver();
     Workspace& workspace = workspace_for(plan, stream);
@@ -272,7 +275,8 @@ class CudaForward final : public GpuForward, public std::enable_shared_from_this
   // Rows, pages a sequence, and the pool that the addresses are of.
   using ReplayKey = std::tuple<int, int, CUdeviceptr, CUdeviceptr>;
 
-  // A replay's addresses must stay, so decode steps have a workspace of their own, which never grows.
+  // A replay's addresses must stay, so decode steps have a workspace of their own, which never
+  // grows.
   Workspace& workspace_for(const StepPlan& plan, CUstream stream) {
     std::unique_ptr<Workspace>& workspace = plan.is_decode ? decode_workspace_ : workspace_;
     const int num_rows = plan.layout.num_rows;
@@ -345,23 +349,17 @@ CUstream stream_of(const mx::Stream& stream) {
   return static_cast<cudaStream_t>(encoder.stream());
 }
 
-void ForwardStep::eval_gpu(
-    const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs
-) {
+void ForwardStep::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
   const CUstream on = stream_of(stream());
   outputs[0].set_data(ArrayPool::array_data(owner_->pool(), outputs[0].nbytes()));
   outputs[1].copy_shared_buffer(inputs[1]);
   owner_->run(plan_, device_address(inputs[0]), pages_, device_address(outputs[0]), on);
 }
 
-void LogitsStep::eval_gpu(
-    const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs
-) {
+void LogitsStep::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
   const CUstream on = stream_of(stream());
   outputs[0].set_data(ArrayPool::array_data(owner_->pool(), outputs[0].nbytes()));
-  owner_->run_logits(
-      device_address(inputs[0]), inputs[0].shape(0), device_address(outputs[0]), on
-  );
+  owner_->run_logits(device_address(inputs[0]), inputs[0].shape(0), device_address(outputs[0]), on);
 }
 
 bool is_supported_model(const GpuForwardParts& parts) {

@@ -43,8 +43,8 @@ struct Case {
 
 enum class Where { cpu, gpu };
 
-// Weights drawn on the host, so that both sides have the same; halves on the GPU, on the CPU float32
-// of the same values.
+// Weights drawn on the host, so that both sides have the same; halves on the GPU, on the CPU
+// float32 of the same values.
 class Weights {
  public:
   Weights(const Case& instance, Where where) : case_(instance), where_(where) {}
@@ -54,9 +54,8 @@ class Weights {
     Linear result{.weight = drawn({num_outputs, num_columns}, spread)};
     if (case_.bits != 16) {
       const mx::StreamContext on_cpu(mx::Device(mx::Device::cpu));
-      const std::vector<mx::array> parts = mx::quantize(
-          mx::astype(result.weight, mx::float32), case_.group_size, case_.bits
-      );
+      const std::vector<mx::array> parts =
+          mx::quantize(mx::astype(result.weight, mx::float32), case_.group_size, case_.bits);
       result.weight = parts[0];
       result.scales = as_stored(parts[1]);
       result.biases = as_stored(parts[2]);
@@ -110,7 +109,9 @@ Network make_network(const Case& instance, Where where) {
       .rope = {.num_dims = spec.head_dim}
   };
   for (int i = 0; i < spec.head_dim / 2; ++i)
-    network.rope.inv_freq.push_back(std::pow(100.0F, -2.0F * static_cast<float>(i) / static_cast<float>(spec.head_dim)));
+    network.rope.inv_freq.push_back(
+        std::pow(100.0F, -2.0F * static_cast<float>(i) / static_cast<float>(spec.head_dim))
+    );
   for (int layer = 0; layer < 2; ++layer) {
     DecoderLayer drawn{
         .attention_spec = spec,
@@ -153,7 +154,8 @@ KvPages empty_pages(const Case& instance, mx::Dtype dtype, GpuForward* gpu) {
     return mx::array(gpu->allocate(num_bytes), of, type);
   };
   KvPages pages{
-      .shape = {.page_size = kPageSize, .groups = {{.num_pages = kNumPages, .window = spec.window}}},
+      .shape =
+          {.page_size = kPageSize, .groups = {{.num_pages = kNumPages, .window = spec.window}}},
       .layers = {}
   };
   for (int layer = 0; layer < 2; ++layer) {
@@ -192,12 +194,14 @@ BatchView view_of(const std::vector<Sequence>& sequences, const KvPages& pages) 
 }
 
 std::vector<float> reference_step(
-    const Network& network, const std::vector<std::int32_t>& tokens, const BatchView& batch, KvPages& pages
+    const Network& network,
+    const std::vector<std::int32_t>& tokens,
+    const BatchView& batch,
+    KvPages& pages
 ) {
   const mx::StreamContext on_cpu(mx::Device(mx::Device::cpu));
   const mx::array ids(tokens.data(), mx::Shape{static_cast<int>(tokens.size())}, mx::int32);
-  const RopeTables tables =
-      rope_tables(batch_positions(batch), batch.long_rope_rows, network.rope);
+  const RopeTables tables = rope_tables(batch_positions(batch), batch.long_rope_rows, network.rope);
   mx::array hidden = embedding(ids, network.embedding, mx::float32);
   for (std::size_t i = 0; i < network.layers.size(); ++i)
     hidden = decoder_layer(hidden, network.layers[i], batch, &tables, pages.layers[i]);
@@ -267,7 +271,8 @@ TEST_P(GpuForwardTest, MatchesThePlainComposition) {
         gpu_step(*gpu, tokens, view_of(steps[step], gpu_pages), gpu_pages);
     ASSERT_EQ(actual.size(), expected.size());
     const double error = relative_error(actual, expected);
-    EXPECT_LT(error, instance.is_float16 && !instance.is_int8_pool ? 0.01 : 0.03) << "step " << step;
+    EXPECT_LT(error, instance.is_float16 && !instance.is_int8_pool ? 0.01 : 0.03)
+        << "step " << step;
   }
 }
 
@@ -299,11 +304,29 @@ INSTANTIATE_TEST_SUITE_P(
         Case{.name = "llama_bf16", .attention = heads(8, 2, 128)},
         Case{.name = "smol_bf16", .attention = heads(9, 3, 64), .hidden_size = 576},
         Case{.name = "llama_q4", .attention = heads(8, 2, 128), .bits = 4},
-        Case{.name = "llama_q4_groups_of_32", .attention = heads(4, 4, 64), .bits = 4, .group_size = 32},
+        Case{
+            .name = "llama_q4_groups_of_32",
+            .attention = heads(4, 4, 64),
+            .bits = 4,
+            .group_size = 32
+        },
         Case{.name = "llama_q8", .attention = heads(8, 2, 128), .bits = 8},
-        Case{.name = "smol_q4_fp16", .attention = heads(9, 3, 64), .hidden_size = 576, .intermediate_size = 1536, .bits = 4, .group_size = 32, .is_float16 = true},
+        Case{
+            .name = "smol_q4_fp16",
+            .attention = heads(9, 3, 64),
+            .hidden_size = 576,
+            .intermediate_size = 1536,
+            .bits = 4,
+            .group_size = 32,
+            .is_float16 = true
+        },
         Case{.name = "qwen2_bias", .attention = with_bias(heads(14, 2, 64)), .hidden_size = 896},
-        Case{.name = "gemma", .attention = with_features(heads(4, 1, 256), 20, 0.0F), .activation = Activation::gelu_tanh, .has_post_norms = true},
+        Case{
+            .name = "gemma",
+            .attention = with_features(heads(4, 1, 256), 20, 0.0F),
+            .activation = Activation::gelu_tanh,
+            .has_post_norms = true
+        },
         Case{.name = "soft_cap", .attention = with_features(heads(4, 2, 96), 0, 5.0F)},
         Case{.name = "int8_pool", .attention = heads(8, 2, 128), .is_int8_pool = true}
     ),

@@ -1,5 +1,5 @@
-// The argument blocks of the CUDA kernels, the same text for the host's compiler and for NVRTC: plain
-// structs of pointers, integers and floats, no includes. "half" is bfloat16 or float16.
+// The argument blocks of the CUDA kernels, the same text for the host's compiler and for NVRTC:
+// plain structs of pointers, integers and floats, no includes. "half" is bfloat16 or float16.
 #pragma once
 
 namespace mlxs::cuda {
@@ -73,16 +73,16 @@ struct AttentionParams {
   float* value_scales;  // as key_scales
   const float* cos;     // [R, num_frequencies], or null
   const float* sin;
-  const void* q_norm;       // [D] half or null
-  const void* k_norm;       // as q_norm
-  void* out;                // [R, H D] half
-  const int* positions;     // [R]; decode: -1 where the row is padding
-  const int* page_tables;   // [sequences, page_stride]
-  const int* page_stride;   // on the device, as it changes between replays
-  const int* items;         // decode: [items, 2] row, sequence; prefill: [tiles, 4] first row,
-                            // number of rows, sequence, position of the first row
-  float* partials;          // decode: [items, H, num_splits, D + 2]
-  unsigned int* arrivals;   // decode: [items, Hkv * chunks of heads], zero before and after
+  const void* q_norm;      // [D] half or null
+  const void* k_norm;      // as q_norm
+  void* out;               // [R, H D] half
+  const int* positions;    // [R]; decode: -1 where the row is padding
+  const int* page_tables;  // [sequences, page_stride]
+  const int* page_stride;  // on the device, as it changes between replays
+  const int* items;        // decode: [items, 2] row, sequence; prefill: [tiles, 4] first row,
+                           // number of rows, sequence, position of the first row
+  float* partials;         // decode: [items, H, num_splits, D + 2]
+  unsigned int* arrivals;  // decode: [items, Hkv * chunks of heads], zero before and after
   int num_heads;
   int num_kv_heads;
   int page_size;

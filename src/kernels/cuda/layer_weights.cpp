@@ -101,9 +101,9 @@ const void* address_of(const std::optional<mx::array>& x) {
 bool is_supported(const Linear& matrix, mx::Dtype dtype) {
   if (!matrix.is_quantized())
     return matrix.weight.dtype() == dtype && matrix.weight.shape(1) % 8 == 0;
-  const bool has_layout = (matrix.bits == 4 || matrix.bits == 8) &&
-                          (matrix.group_size == 32 || matrix.group_size == 64 ||
-                           matrix.group_size == 128);
+  const bool has_layout =
+      (matrix.bits == 4 || matrix.bits == 8) &&
+      (matrix.group_size == 32 || matrix.group_size == 64 || matrix.group_size == 128);
   return has_layout && matrix.scales->dtype() == dtype && matrix.biases &&
          matrix.biases->dtype() == dtype;
 }
@@ -116,8 +116,13 @@ bool is_supported(const DecoderLayer& layer, mx::Dtype dtype) {
     if (!is_supported(*matrix, dtype)) return false;
     if (matrix->bias && matrix->bias->dtype() != dtype) return false;
   }
-  for (const auto* norm : {&attention.q_norm, &attention.k_norm, &attention.pre_norm,
-                           &attention.post_norm, &mlp.pre_norm, &mlp.post_norm}) {
+  for (const auto* norm :
+       {&attention.q_norm,
+        &attention.k_norm,
+        &attention.pre_norm,
+        &attention.post_norm,
+        &mlp.pre_norm,
+        &mlp.post_norm}) {
     if (*norm && (*norm)->dtype() != dtype) return false;
   }
   const int head_dim = layer.attention_spec.head_dim;

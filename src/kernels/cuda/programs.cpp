@@ -56,7 +56,9 @@ void write_file(const std::filesystem::path& path, const std::string& bytes) {
   if (is_written) std::filesystem::rename(temporary, path, error);
   if (!is_written || error) {
     std::filesystem::remove(temporary, error);
-    log_warning("[cuda] {} could not be written; kernels are compiled again next time", path.string());
+    log_warning(
+        "[cuda] {} could not be written; kernels are compiled again next time", path.string()
+    );
   }
 }
 
@@ -116,8 +118,8 @@ std::string Programs::machine_code(const ProgramRequest& request) const {
     std::string code = read_file(path);
     if (!code.empty()) return code;
   }
-  std::string code = Compilation(driver_, text, request.name + ".cu")
-                         .run(compile_options(request, arch_));
+  std::string code =
+      Compilation(driver_, text, request.name + ".cu").run(compile_options(request, arch_));
   if (!cache_folder_.empty()) write_file(path, code);
   return code;
 }

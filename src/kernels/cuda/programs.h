@@ -28,8 +28,8 @@ class Programs {
   Programs(const Programs&) = delete;
   Programs& operator=(const Programs&) = delete;
 
-  // RETURNS: the kernel `function` of the program, which stays loaded. ERRORS: engine_error with the
-  // compiler's words for a text that does not compile, or code that does not load.
+  // RETURNS: the kernel `function` of the program, which stays loaded. ERRORS: engine_error with
+  // the compiler's words for a text that does not compile, or code that does not load.
   [[nodiscard]] CUfunction function(const ProgramRequest& request, const std::string& function);
 
  private:

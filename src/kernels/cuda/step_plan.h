@@ -29,10 +29,10 @@ struct PlanLayout {
 
 struct StepPlan {
   PlanLayout layout;
-  int num_tokens = 0;  // rows without padding
-  int num_decode = 0;  // rows that are their sequence's only one, padding included
-  int num_stored = 0;  // rows of longer runs
-  int num_tiles = 0;   // of up to 64 rows of one sequence
+  int num_tokens = 0;      // rows without padding
+  int num_decode = 0;      // rows that are their sequence's only one, padding included
+  int num_stored = 0;      // rows of longer runs
+  int num_tiles = 0;       // of up to 64 rows of one sequence
   bool is_decode = false;  // nothing but one row a sequence: the step can be replayed
   std::vector<std::int32_t> integers;
 };

@@ -15,8 +15,7 @@ std::size_t width_of(const AttentionSpec& spec) {
 
 }  // namespace
 
-Workspace::Workspace(const Context& context, const DecoderParts& parts, int rows)
-    : num_rows(rows) {
+Workspace::Workspace(const Context& context, const DecoderParts& parts, int rows) : num_rows(rows) {
   const auto count = static_cast<std::size_t>(rows);
   const auto hidden_size = static_cast<std::size_t>(parts.hidden_size);
   std::size_t width = 0;
@@ -33,9 +32,8 @@ Workspace::Workspace(const Context& context, const DecoderParts& parts, int rows
     );
     mlp_width = std::max(mlp_width, static_cast<std::size_t>(layer.mlp.intermediate_size));
     // The more rows, the fewer splits: items * splits is bounded by what fills the GPU.
-    const auto most = static_cast<std::size_t>(
-        std::max(4 * context.num_processors() / spec.num_kv_heads, 1)
-    );
+    const auto most =
+        static_cast<std::size_t>(std::max(4 * context.num_processors() / spec.num_kv_heads, 1));
     partial_size = std::max(
         partial_size,
         std::max(count, std::min(most, count * kMaxSplits)) *
@@ -60,9 +58,7 @@ Workspace::Workspace(const Context& context, const DecoderParts& parts, int rows
   }
   const Driver& driver = context.driver();
   driver.check(
-      driver.memset_async(
-          arrivals.address(), 0, num_arrivals * sizeof(unsigned int), nullptr
-      ),
+      driver.memset_async(arrivals.address(), 0, num_arrivals * sizeof(unsigned int), nullptr),
       "clearing a workspace"
   );
   driver.check(

@@ -1,17 +1,17 @@
-// Products for few rows: every warp streams its share of the weights' columns once and multiplies on
-// the tensor cores with the weights as the left operand, whatever the number of rows. The sum of a
-// row is in the same order for every batch size. MLXS_WEIGHT_BITS is 16 (half), 4 or 8,
+// Products for few rows: every warp streams its share of the weights' columns once and multiplies
+// on the tensor cores with the weights as the left operand, whatever the number of rows. The sum of
+// a row is in the same order for every batch size. MLXS_WEIGHT_BITS is 16 (half), 4 or 8,
 // MLXS_GROUP_SIZE the quantization's.
 //
-// A product does not care for the order of its columns, so a thread takes columns that lie together:
-// 16 bytes of weights, and the same columns of x, without any exchange.
+// A product does not care for the order of its columns, so a thread takes columns that lie
+// together: 16 bytes of weights, and the same columns of x, without any exchange.
 namespace mlxs::cuda {
 
 enum class Finish { store, residual, gated, store_float };
 
 constexpr int kLinearWarps = 8;
-constexpr int kColumnsPerThread = 128 / MLXS_WEIGHT_BITS;   // of 16 bytes of weights
-constexpr int kColumnsPerChunk = 4 * kColumnsPerThread;     // of a warp
+constexpr int kColumnsPerThread = 128 / MLXS_WEIGHT_BITS;  // of 16 bytes of weights
+constexpr int kColumnsPerChunk = 4 * kColumnsPerThread;    // of a warp
 
 // Four registers with the eight weights `part` of the 16 bytes, two for each product of 16 columns.
 struct Expanded {
@@ -24,20 +24,20 @@ __device__ __forceinline__ unsigned int word_of(const Vec4& v, int index) {
 
 #if MLXS_WEIGHT_BITS == 4
 #if MLXS_HALF == 0
-constexpr unsigned int kMagic = 0x43004300U;     // 128; the last bits of the mantissa are whole numbers
+constexpr unsigned int kMagic =
+    0x43004300U;  // 128; the last bits of the mantissa are whole numbers
 constexpr unsigned int kMinusMagic = 0xC300C300U;
 constexpr unsigned int kOnes = 0x3F803F80U;
 #else
-constexpr unsigned int kMagic = 0x64006400U;     // 1024
+constexpr unsigned int kMagic = 0x64006400U;  // 1024
 constexpr unsigned int kMinusMagic = 0xE400E400U;
 constexpr unsigned int kOnes = 0x3C003C00U;
 #endif
 #endif
 
 // In the order in which ordered_x() has the columns.
-__device__ __forceinline__ Expanded expand(
-    const Vec4& packed, int part, unsigned int scale, unsigned int bias
-) {
+__device__ __forceinline__ Expanded
+expand(const Vec4& packed, int part, unsigned int scale, unsigned int bias) {
   Expanded result;
 #if MLXS_WEIGHT_BITS == 16
   result.pair[0] = packed.x;
@@ -55,9 +55,8 @@ __device__ __forceinline__ Expanded expand(
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const unsigned int word = word_of(packed, 2 * part + i / 2) >> (i % 2 * 16);
-    const unsigned int whole = pack_halves(
-        static_cast<float>(word & 0xffU), static_cast<float>((word >> 8) & 0xffU)
-    );
+    const unsigned int whole =
+        pack_halves(static_cast<float>(word & 0xffU), static_cast<float>((word >> 8) & 0xffU));
     result.pair[i] = fma_halves(whole, scale, bias);
   }
 #endif
@@ -107,9 +106,7 @@ __device__ __forceinline__ LoadedChunk<kTiles> load_chunk(
       const bool is_inside = output < p.num_outputs && column < p.num_columns;
       const long long at = static_cast<long long>(output) * p.num_columns + column;
       chunk.weight[tile][half] =
-          is_inside ? load_streamed(
-                          static_cast<const char*>(p.weight) + at * MLXS_WEIGHT_BITS / 8
-                      )
+          is_inside ? load_streamed(static_cast<const char*>(p.weight) + at * MLXS_WEIGHT_BITS / 8)
                     : Vec4{0, 0, 0, 0};
       chunk.scale[tile][half] = 0;
       chunk.bias[tile][half] = 0;
@@ -165,7 +162,10 @@ __device__ __forceinline__ void multiply_chunk(
 #pragma unroll
         for (int step = 0; step < 2; ++step) {
           multiply_tile(
-              sums.of[tile][row_tile], left[tile][step], right.pair[2 * step], right.pair[2 * step + 1]
+              sums.of[tile][row_tile],
+              left[tile][step],
+              right.pair[2 * step],
+              right.pair[2 * step + 1]
           );
         }
       }
@@ -250,8 +250,8 @@ __device__ __forceinline__ void linear(const LinearParams& p) {
   int first_output[kTiles];
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile) {
-    first_output[tile] = kFinish == Finish::gated ? 16 * block + tile * p.gate_offset
-                                                  : 16 * (block * kTiles + tile);
+    first_output[tile] =
+        kFinish == Finish::gated ? 16 * block + tile * p.gate_offset : 16 * (block * kTiles + tile);
   }
   Sums<kTiles, kRowTiles> sums;
 #pragma unroll
@@ -264,9 +264,8 @@ __device__ __forceinline__ void linear(const LinearParams& p) {
     LoadedChunk<kTiles> chunks[kDepth];
 #pragma unroll
     for (int i = 0; i < kDepth; ++i) {
-      chunks[i] = load_chunk<kTiles>(
-          p, first_output, base + i * kLinearWarps * kColumnsPerChunk + offset
-      );
+      chunks[i] =
+          load_chunk<kTiles>(p, first_output, base + i * kLinearWarps * kColumnsPerChunk + offset);
     }
 #pragma unroll
     for (int i = 0; i < kDepth; ++i) {
@@ -281,22 +280,22 @@ __device__ __forceinline__ void linear(const LinearParams& p) {
 
 }  // namespace mlxs::cuda
 
-#define MLXS_LINEAR(ROWS, TILES)                                                                   \
-  extern "C" __global__ void __launch_bounds__(256)                                                \
-      linear_##ROWS##_store(mlxs::cuda::LinearParams p) {                                          \
-    mlxs::cuda::linear<TILES, ROWS / 8, mlxs::cuda::Finish::store>(p);                             \
-  }                                                                                                \
-  extern "C" __global__ void __launch_bounds__(256)                                                \
-      linear_##ROWS##_residual(mlxs::cuda::LinearParams p) {                                       \
-    mlxs::cuda::linear<TILES, ROWS / 8, mlxs::cuda::Finish::residual>(p);                          \
-  }                                                                                                \
-  extern "C" __global__ void __launch_bounds__(256)                                                \
-      linear_##ROWS##_float(mlxs::cuda::LinearParams p) {                                          \
-    mlxs::cuda::linear<TILES, ROWS / 8, mlxs::cuda::Finish::store_float>(p);                       \
-  }                                                                                                \
-  extern "C" __global__ void __launch_bounds__(256)                                                \
-      linear_##ROWS##_gated(mlxs::cuda::LinearParams p) {                                          \
-    mlxs::cuda::linear<2, ROWS / 8, mlxs::cuda::Finish::gated>(p);                                 \
+#define MLXS_LINEAR(ROWS, TILES)                                             \
+  extern "C" __global__ void __launch_bounds__(256)                          \
+      linear_##ROWS##_store(mlxs::cuda::LinearParams p) {                    \
+    mlxs::cuda::linear<TILES, ROWS / 8, mlxs::cuda::Finish::store>(p);       \
+  }                                                                          \
+  extern "C" __global__ void __launch_bounds__(256)                          \
+      linear_##ROWS##_residual(mlxs::cuda::LinearParams p) {                 \
+    mlxs::cuda::linear<TILES, ROWS / 8, mlxs::cuda::Finish::residual>(p);    \
+  }                                                                          \
+  extern "C" __global__ void __launch_bounds__(256)                          \
+      linear_##ROWS##_float(mlxs::cuda::LinearParams p) {                    \
+    mlxs::cuda::linear<TILES, ROWS / 8, mlxs::cuda::Finish::store_float>(p); \
+  }                                                                          \
+  extern "C" __global__ void __launch_bounds__(256)                          \
+      linear_##ROWS##_gated(mlxs::cuda::LinearParams p) {                    \
+    mlxs::cuda::linear<2, ROWS / 8, mlxs::cuda::Finish::gated>(p);           \
   }
 
 MLXS_LINEAR(8, 1)

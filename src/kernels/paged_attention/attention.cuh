@@ -22,9 +22,9 @@ __device__ __forceinline__ void prepare_head(
   if (norm_weight != nullptr) {
     const float factor = rsqrtf(warp_sum(sum) / static_cast<float>(kHeadDim) + p.norm_eps);
     for (int i = lane; i < kHeadDim; i += 32) {
-      target[i] = to_float(
-          to_half(target[i] * factor * to_float(static_cast<const Half*>(norm_weight)[i]))
-      );
+      target[i] =
+          to_float(to_half(target[i] * factor * to_float(static_cast<const Half*>(norm_weight)[i]))
+          );
     }
   }
   __syncwarp();

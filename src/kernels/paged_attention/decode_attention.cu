@@ -9,7 +9,7 @@ constexpr int kDecodeWarps = 4;
 constexpr int kHeads = MLXS_HEADS;
 constexpr int kLanesPerToken = kHeadDim <= 64 ? 8 : kHeadDim <= 128 ? 16 : 32;
 constexpr int kTokensPerWarp = 32 / kLanesPerToken;
-constexpr int kUnroll = 4;                // tokens of a lane whose loads are in flight together
+constexpr int kUnroll = 4;  // tokens of a lane whose loads are in flight together
 constexpr int kMinTokensPerSplit = 64;
 
 static_assert(kHeadDim % 8 == 0 && kHeadDim <= 256);
@@ -26,9 +26,8 @@ struct TokenRange {
   int end;
 };
 
-__device__ __forceinline__ TokenRange split_range(
-    const AttentionParams& p, int position, int split, int& num_active
-) {
+__device__ __forceinline__ TokenRange
+split_range(const AttentionParams& p, int position, int split, int& num_active) {
   const int first = p.window > 0 && position - p.window + 1 > 0 ? position - p.window + 1 : 0;
   const int num_tokens = position + 1 - first;
   const int wanted = (num_tokens + kMinTokensPerSplit - 1) / kMinTokensPerSplit;

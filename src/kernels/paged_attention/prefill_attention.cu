@@ -5,7 +5,7 @@
 namespace mlxs::cuda {
 
 constexpr int kTileKeys = kHeadDim <= 128 ? 64 : 32;
-constexpr int kKeyPitch = kHeadDim + 8;    // halves; the padding keeps a fragment's banks apart
+constexpr int kKeyPitch = kHeadDim + 8;  // halves; the padding keeps a fragment's banks apart
 constexpr int kValuePitch = kTileKeys + 8;
 constexpr int kDimSteps = (kHeadDim + 15) / 16;
 constexpr int kKeySteps = kTileKeys / 16;
@@ -13,7 +13,7 @@ constexpr int kKeySteps = kTileKeys / 16;
 static_assert(kHeadDim % 16 == 0);
 
 struct PrefillTile {
-  int first_row;       // in the batch
+  int first_row;  // in the batch
   int num_rows;
   int sequence;
   int first_position;  // of the first row
@@ -108,7 +108,8 @@ __device__ __forceinline__ void load_queries(
       const int dim = step * 16 + lane % 4 * 2 + i / 2 * 8;
       queries[step][i] = 0;
       if (row >= tile.num_rows) continue;
-      const long long at = static_cast<long long>(tile.first_row + row) * width + head * kHeadDim + dim;
+      const long long at =
+          static_cast<long long>(tile.first_row + row) * width + head * kHeadDim + dim;
       queries[step][i] =
           *reinterpret_cast<const unsigned int*>(static_cast<const Half*>(p.qkv) + at);
     }
@@ -144,8 +145,7 @@ __device__ __forceinline__ void score_tile(
       const int position = first_position + lane / 4 + i / 2 * 8;
       const int key = first_key + tile * 8 + lane % 4 * 2 + i % 2;
       const bool is_seen = key <= position && (p.window <= 0 || key > position - p.window);
-      scores[tile][i] =
-          is_seen ? capped(scores[tile][i] * p.scale, p.soft_cap) : kMinusInfinity;
+      scores[tile][i] = is_seen ? capped(scores[tile][i] * p.scale, p.soft_cap) : kMinusInfinity;
     }
   }
 }

@@ -33,7 +33,7 @@ __device__ __forceinline__ float inverse_norm(const void* row, int num_pairs, fl
 }  // namespace mlxs::cuda
 
 // REQUIRES: an even number of columns.
-extern "C" __global__ void __launch_bounds__(256) norm(mlxs::cuda::NormParams p) {
+extern "C" __global__ void __launch_bounds__(256) norm_rows(mlxs::cuda::NormParams p) {
   using namespace mlxs::cuda;
   const long long at = static_cast<long long>(blockIdx.x) * p.num_columns;
   const int num_pairs = p.num_columns / 2;

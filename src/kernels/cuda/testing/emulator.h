@@ -1,6 +1,7 @@
-// Runs a CUDA kernel's text on the CPU, one block after another and each thread as a fiber, so that a
-// machine without a GPU tests the kernels' logic: indexing, fragments, barriers. It knows nothing of
-// memory order or speed. A barrier that some threads of a block never reach is reported. Tests only.
+// Runs a CUDA kernel's text on the CPU, one block after another and each thread as a fiber, so that
+// a machine without a GPU tests the kernels' logic: indexing, fragments, barriers. It knows nothing
+// of memory order or speed. A barrier that some threads of a block never reach is reported. Tests
+// only.
 #pragma once
 
 #include <ucontext.h>
@@ -259,9 +260,9 @@ inline float __shfl_xor_sync(unsigned int, float value, int distance) {
   ::mlxs::cuda::Emulator& emulator = ::mlxs::cuda::Emulator::instance();
   emulator.slot(emulator.lane())[0] = ::mlxs::cuda::bits_of(value);
   emulator.warp_barrier();
-  const float other = ::mlxs::cuda::float_of(
-      emulator.slot(emulator.lane() ^ static_cast<unsigned int>(distance))[0]
-  );
+  const float other =
+      ::mlxs::cuda::float_of(emulator.slot(emulator.lane() ^ static_cast<unsigned int>(distance))[0]
+      );
   emulator.warp_barrier();
   return other;
 }
