@@ -1,24 +1,28 @@
 // The kernels' own text run thread by thread on the CPU against double precision, over odd sizes.
 // Built once for each set of the MLXS_ macros. What only a GPU shows (memory order, the real
 // rounding of its tensor cores) is left to the tests labelled gpu.
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/kernel_params.h"
-#include "kernels/cuda/testing/emulator.h"
-// The texts follow each other as programs.cpp joins them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
+#include <vector>
 
-#include "kernels/embedding/embedding.cu"
+// In the order in which a program's parts follow each other, the emulator in place of CUDA's own.
+// clang-format off
+#include "kernels/cuda/testing/emulator.h"
+#include "kernels/cuda/kernel_params.h"
+#include "kernels/cuda/device.cuh"
 #include "kernels/linear/linear.cu"
 #include "kernels/paged_attention/attention.cuh"
 #include "kernels/paged_attention/decode_attention.cu"
 #include "kernels/paged_attention/prefill_attention.cu"
-#include "kernels/rms_norm/rms_norm.cu"
-#include "kernels/rope/rope.cu"
 #include "kernels/store_kv/store_kv.cu"
+#include "kernels/rms_norm/rms_norm.cu"
+#include "kernels/embedding/embedding.cu"
+#include "kernels/rope/rope.cu"
 #include "kernels/swiglu/swiglu.cu"
+// clang-format on
 
 namespace mlxs::cuda {
 namespace {
