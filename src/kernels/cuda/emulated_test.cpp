@@ -70,7 +70,7 @@ Weight make_weight(int num_outputs, int num_columns, Random& random) {
   weight.dense = random.halves(size);
   for (const Half bits : weight.dense) weight.values.push_back(value(bits));
 #else
-  weight.scales = random.halves(size / MLXS_GROUP_SIZE, 0.1);
+  weight.scales = random.halves(size / MLXS_GROUP_SIZE, 1.6 / (1 << MLXS_WEIGHT_BITS));
   weight.biases = random.halves(size / MLXS_GROUP_SIZE);
   constexpr std::size_t kPerWord = 32 / MLXS_WEIGHT_BITS;
   for (std::size_t i = 0; i < size / kPerWord; ++i) weight.words.push_back(random.word());
@@ -143,8 +143,7 @@ void check_linear(const LinearKernels& kernels, const LinearCase& size) {
   p.out = gated.data();
   const unsigned int num_blocks = (static_cast<unsigned int>(p.gate_offset) + 15) / 16;
   gpu.launch({num_blocks, grid.y, 1}, 256, [&] { kernels.gated(p); });
-  // An expanded weight is rounded once; eight bits reach further than four.
-  const double scale = (MLXS_WEIGHT_BITS == 8 ? 25.0 : 2.0) * std::sqrt(num_columns);
+  const double scale = 2.0 * std::sqrt(num_columns);
   for (int row = 0; row < num_rows; ++row) {
     for (int output = 0; output < num_outputs; ++output) {
       const int at = row * num_outputs + output;
