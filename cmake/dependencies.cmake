@@ -22,6 +22,25 @@ if(MLXS_WITH_MLX)
     list(GET MLXS_MLX_CONFIGS 0 MLXS_MLX_CONFIG)
     set(MLX_DIR "${MLXS_MLX_CONFIG}" CACHE PATH "Folder of MLXConfig.cmake")
   endif()
-  # MLX's C++ ABI is not stable: exactly the version that the requirements pin.
-  find_package(MLX 0.32.4 EXACT CONFIG REQUIRED)
+  get_filename_component(MLXS_MLX_ROOT "${MLX_DIR}/../../.." ABSOLUTE)
+  # The CUDA wheel's headers; there it is for us to say what to link, as its own configuration asks for a CUDA toolkit.
+  if(IS_DIRECTORY "${MLXS_MLX_ROOT}/include/cccl")
+    set(MLXS_CUDA ON)
+    find_path(MLXS_CUDA_INCLUDE cuda.h REQUIRED
+      PATHS "${MLXS_MLX_ROOT}/../nvidia/cu13/include" /usr/local/cuda/include /usr/include
+      NO_DEFAULT_PATH DOC "Folder of cuda.h, from the package nvidia-cuda-runtime")
+    file(STRINGS "${MLX_DIR}/MLXConfigVersion.cmake" MLXS_MLX_VERSION REGEX "set\\(PACKAGE_VERSION \"0\\.32\\.4\"\\)")
+    if(NOT MLXS_MLX_VERSION)
+      message(FATAL_ERROR "MLX in ${MLXS_MLX_ROOT} is not 0.32.4; run `make setup`")
+    endif()
+    add_library(mlx SHARED IMPORTED GLOBAL)
+    set_target_properties(mlx PROPERTIES
+      IMPORTED_LOCATION "${MLXS_MLX_ROOT}/lib/libmlx.so"
+      INTERFACE_INCLUDE_DIRECTORIES "${MLXS_MLX_ROOT}/include;${MLXS_CUDA_INCLUDE}"
+      # libmlx finds the driver and NVIDIA's libraries itself, where there are any.
+      INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined")
+  else()
+    # MLX's C++ ABI is not stable: exactly the version that the requirements pin.
+    find_package(MLX 0.32.4 EXACT CONFIG REQUIRED)
+  endif()
 endif()

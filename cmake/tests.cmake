@@ -2,7 +2,8 @@
 find_package(GTest REQUIRED)
 include(GoogleTest)
 
-set(MLXS_GOLDEN_DIR "${PROJECT_SOURCE_DIR}/tests/golden")
+# Relative for programs that are carried to another machine and run in its checkout.
+set(MLXS_GOLDEN_DIR "${PROJECT_SOURCE_DIR}/tests/golden" CACHE STRING "Folder of the golden data")
 
 # mlxs_add_test(name SOURCES ... LIBS ... [LABELS ...] [TIMEOUT seconds]): one GoogleTest program, a ctest entry a case.
 # TIMEOUT is a hang guard of a case, not a bound on speed.

@@ -29,5 +29,5 @@ list_files() {
 
 cpp_patterns=('*.h' '*.cpp' '*.cu' '*.cuh' '*.metal' '*.mm')
 # Scripts without an ending are listed by name.
-python_patterns=('*.py' tools/demo tools/run_tests)
-shell_patterns=('*.sh' tools/setup tools/build tools/lint tools/format tools/fuzz tools/lock tools/check_full .ci/run)
+python_patterns=('*.py' tools/check_cuda tools/demo tools/gpu_session tools/run_tests)
+shell_patterns=('*.sh' tools/setup tools/build tools/gpu_pack tools/lint tools/format tools/fuzz tools/lock tools/check_full .ci/run)

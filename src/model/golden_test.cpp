@@ -100,7 +100,9 @@ Model load_golden(const Case& golden, LayerPath layers = LayerPath::fused) {
   ModelSpec spec = make_model_spec(checkpoint.config(), checkpoint.path(), has_tensor);
   EXPECT_EQ(spec.family, golden.family);
   EXPECT_EQ(spec.vocab_size, golden.vocab_size);
-  return Model::load(checkpoint, std::move(spec), {.layers = layers});
+  return Model::load(
+      checkpoint, std::move(spec), {.device = testing::test_device(), .layers = layers}
+  );
 }
 
 KvPages make_pages(const Model& model) {

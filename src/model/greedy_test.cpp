@@ -77,7 +77,11 @@ std::optional<Model> load_default_model() {
     const char* path = std::getenv("MLX_SERVING_TEST_MODEL");
     const Checkpoint checkpoint =
         Checkpoint::open(path != nullptr ? std::filesystem::path(path) : resolve_model("", ""));
-    return Model::load(checkpoint, make_model_spec(checkpoint.config(), checkpoint.path()), {});
+    return Model::load(
+        checkpoint,
+        make_model_spec(checkpoint.config(), checkpoint.path()),
+        {.device = testing::test_device()}
+    );
   } catch (const std::exception& error) {
     ADD_FAILURE(
     ) << error.what()

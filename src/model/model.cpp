@@ -1,6 +1,7 @@
 // The forward pass as a walk over the layers' descriptions.
 #include "model/model.h"
 
+#include <mlx/allocator.h>
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 #include <mlx/utils.h>
@@ -24,6 +25,7 @@
 #include "kernels/decoder_layer/decoder_layer_cpu.h"
 #include "kernels/decoder_layer/output_head.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/gpu_forward.h"
 #include "kernels/kv_pages.h"
 #include "kernels/kv_type.h"
 #include "kernels/layer_spec.h"
@@ -47,31 +49,6 @@ mx::Dtype activation_dtype(const Checkpoint& checkpoint, const ModelSpec& spec, 
 }
 
 namespace {
-
-// Not filled, as attention reads no slot before it was stored.
-mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) {
-  try {
-    return make_kv_array(shape, dtype);
-  } catch (const std::bad_alloc&) {
-    throw Error(
-        ErrorCode::invalid_config,
-        fmt::format(
-            "[model] a KV array of {} pages could not be allocated; lower kv_memory", shape[0]
-        )
-    );
-  }
-}
-
-KvLayer make_layer(const mx::Shape& shape, KvType type, int group) {
-  const mx::Dtype dtype = kv_dtype(type);
-  KvLayer layer{.keys = make_pool(shape, dtype), .values = make_pool(shape, dtype), .group = group};
-  if (type == KvType::int8) {
-    const mx::Shape scale_shape{shape[0], shape[1], shape[2], 1};
-    layer.key_scales = make_pool(scale_shape, mx::float32);
-    layer.value_scales = make_pool(scale_shape, mx::float32);
-  }
-  return layer;
-}
 
 KvType kv_type_of(mx::Dtype dtype) {
   if (dtype == mx::float16) return KvType::float16;
@@ -132,14 +109,40 @@ Model::Model(ModelSpec spec, ModelWeights weights, const ModelOptions& options, 
       dtype_(dtype),
       layers_(options.layers),
       weight_bytes_(mlxs::weight_bytes(weights_)) {
-  if (layers_ == LayerPath::plain || dtype_ != mx::float32) return;
+  if (layers_ == LayerPath::plain) return;
+  if (device_ != mx::Device::cpu) {
+    prepare_gpu();
+    return;
+  }
+  if (dtype_ != mx::float32) return;
   for (DecoderLayer& layer : weights_.layers) layer.cpu = make_cpu_layer(layer);
+}
+
+void Model::prepare_gpu() {
+  const mx::StreamContext on_device(device_);
+  gpu_ = make_gpu_forward(
+      {.embedding = weights_.embedding,
+       .output = weights_.output,
+       .final_norm = weights_.final_norm,
+       .layers = weights_.layers,
+       .ropes = spec_.ropes,
+       .norm_eps = spec_.norm_eps,
+       .embedding_scale = spec_.embedding_scale,
+       .dtype = dtype_}
+  );
+}
+
+bool Model::runs_on_gpu(const KvPages& pages) const {
+  return gpu_ && std::ranges::all_of(pages.layers, [this](const KvLayer& layer) {
+           return gpu_->supports(layer.keys.dtype());
+         });
 }
 
 mx::array Model::forward(
     const mx::array& tokens, const mx::array& positions, const BatchView& batch, KvPages& pages
 ) const {
   const mx::StreamContext on_device(device_);
+  if (runs_on_gpu(pages)) return gpu_->forward(tokens, batch, pages);
   std::vector<RopeTables> tables;
   tables.reserve(spec_.ropes.size());
   for (const RopeSpec& rope : spec_.ropes)
@@ -160,8 +163,15 @@ mx::array Model::forward(
   return hidden;
 }
 
+mx::array Model::capped(const mx::array& scores) const {
+  if (spec_.logit_soft_cap <= 0.0F) return scores;
+  const mx::array cap(spec_.logit_soft_cap);
+  return cap * mx::tanh(scores / cap);
+}
+
 mx::array Model::logits(const mx::array& hidden_rows) const {
   const mx::StreamContext on_device(device_);
+  if (gpu_) return capped(gpu_->logits(hidden_rows));
   const OutputHead head{
       .norm = weights_.final_norm,
       .output = weights_.output ? *weights_.output : weights_.embedding,
@@ -170,6 +180,41 @@ mx::array Model::logits(const mx::array& hidden_rows) const {
   };
   return layers_ == LayerPath::plain ? output_head_reference(hidden_rows, head)
                                      : output_head(hidden_rows, head);
+}
+
+// Not filled, as attention reads no slot before it was stored.
+mx::array Model::make_pool(const mx::Shape& shape, mx::Dtype dtype) const {
+  const auto refuse = [&shape]() -> Error {
+    return {
+        ErrorCode::invalid_config,
+        fmt::format(
+            "[model] a KV array of {} pages could not be allocated; lower kv_memory", shape[0]
+        )
+    };
+  };
+  if (gpu_) {
+    std::size_t num_bytes = mx::size_of(dtype);
+    for (const int extent : shape) num_bytes *= static_cast<std::size_t>(extent);
+    mx::allocator::Data data = gpu_->allocate(num_bytes);
+    if (data.buffer().ptr() == nullptr) throw refuse();
+    return mx::array(std::move(data), shape, dtype);
+  }
+  try {
+    return make_kv_array(shape, dtype);
+  } catch (const std::bad_alloc&) {
+    throw refuse();
+  }
+}
+
+KvLayer Model::make_layer(const mx::Shape& shape, KvType type, int group) const {
+  const mx::Dtype dtype = kv_dtype(type);
+  KvLayer layer{.keys = make_pool(shape, dtype), .values = make_pool(shape, dtype), .group = group};
+  if (type == KvType::int8) {
+    const mx::Shape scale_shape{shape[0], shape[1], shape[2], 1};
+    layer.key_scales = make_pool(scale_shape, mx::float32);
+    layer.value_scales = make_pool(scale_shape, mx::float32);
+  }
+  return layer;
 }
 
 KvPages Model::make_kv_pages(const KvPoolOptions& options) const {

@@ -9,6 +9,7 @@
 
 #include "kernels/batch_view.h"
 #include "kernels/cpu/cpu_context.h"
+#include "kernels/gpu_forward.h"
 #include "kernels/kv_pages.h"
 #include "kernels/kv_type.h"
 #include "kernels/mx.h"
@@ -96,12 +97,21 @@ class Model {
  private:
   Model(ModelSpec spec, ModelWeights weights, const ModelOptions& options, mx::Dtype dtype);
 
+  void prepare_gpu();
+  [[nodiscard]] mx::array capped(const mx::array& scores) const;
+
+  // Whether the pages are of a kind that gpu_ reads.
+  [[nodiscard]] bool runs_on_gpu(const KvPages& pages) const;
+  [[nodiscard]] mx::array make_pool(const mx::Shape& shape, mx::Dtype dtype) const;
+  [[nodiscard]] KvLayer make_layer(const mx::Shape& shape, KvType type, int group) const;
+
   ModelSpec spec_;
   ModelWeights weights_;
   mx::Device device_;
   mx::Dtype dtype_;
   LayerPath layers_;
   std::int64_t weight_bytes_ = 0;
+  std::shared_ptr<GpuForward> gpu_;  // shared with its steps in flight; null: plain operations
 };
 
 }  // namespace mlxs

@@ -8,12 +8,21 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "kernels/mx.h"
 
 namespace mlxs::testing {
+
+// RETURNS: where tests run models: the CPU, or the GPU where MLX_SERVING_TEST_DEVICE is gpu.
+inline mx::Device test_device() {
+  const char* name = std::getenv("MLX_SERVING_TEST_DEVICE");
+  const bool is_gpu = name != nullptr && std::string_view(name) == "gpu";
+  return is_gpu ? mx::Device::gpu : mx::Device::cpu;
+}
 
 // RETURNS: float32 values uniform in [-1, 1), equal for equal seeds on every machine.
 inline std::vector<float> random_values(std::size_t num_values, std::uint32_t seed) {
