@@ -204,7 +204,9 @@ std::vector<float> reference_step(
   const RopeTables tables = rope_tables(batch_positions(batch), batch.long_rope_rows, network.rope);
   mx::array hidden = embedding(ids, network.embedding, mx::float32);
   for (std::size_t i = 0; i < network.layers.size(); ++i)
-    hidden = decoder_layer(hidden, network.layers[i], batch, &tables, pages.layers[i]);
+    hidden = decoder_layer(
+        hidden, network.layers[i], {.batch = batch, .rope = &tables}, pages.layers[i]
+    );
   const mx::array normed = rms_norm(hidden, network.final_norm, 1e-5F);
   return host_values(linear(normed, network.embedding));
 }
