@@ -24,6 +24,7 @@ CASES = {
     "decode2048": {"prompt": 0, "gen": 64, "depth": 2048},
     "prefill512": {"prompt": 512, "gen": 0, "depth": 0},
 }
+PRECISIONS = ("fast", "balanced", "exact")
 WARM_UP = 1  # runs of each command that do not count
 
 
@@ -65,7 +66,7 @@ def measure(arguments: argparse.Namespace, models: dict[str, pathlib.Path], case
     bandwidth = compile_bandwidth(arguments.peers)
     commands = {"bandwidth_gb_s": lambda: float(output(bandwidth, threads, 1))}
     for name, model in models.items():
-        for precision in ("fast", "exact"):
+        for precision in PRECISIONS:
             commands[f"ours_{name}_{precision}"] = lambda m=model, p=precision: ours(arguments.binary, m, case, p)
         commands[f"llama_{name}"] = lambda m=model: llama(arguments.peers / "llama/bin/llama-bench", m, case, threads)
     samples: dict[str, list[float]] = {name: [] for name in commands}
@@ -83,7 +84,7 @@ def measure(arguments: argparse.Namespace, models: dict[str, pathlib.Path], case
             )
             for own in models
             for other in models
-            for precision in ("fast", "exact")
+            for precision in PRECISIONS
         },
     }
 
