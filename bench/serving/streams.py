@@ -54,7 +54,7 @@ class Client:
     """Streams completions from an OpenAI-compatible server; as many at once as are asked for."""
 
     def __init__(self, url: str):
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         self._model = ""
         self._http = httpx2.AsyncClient(base_url=url, limits=limits, timeout=httpx2.Timeout(600.0))
 

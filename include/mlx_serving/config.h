@@ -56,7 +56,7 @@ struct EngineConfig {
   // Weight of each key of SchedulingParams::key in the division of the device; others have 1.
   std::map<std::string, double> key_weights = {};
   std::string scheduler_trace = {};  // file for the scheduler's decisions, JSON lines; empty: none
-  Precision precision = Precision::exact;  // on the CPU
+  Precision precision = Precision::balanced;  // on the CPU
   int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
   int num_text_workers = 1;  // threads that render templates and tokenize
 };

@@ -65,7 +65,7 @@ constexpr std::array kTable = {
         .group = SettingGroup::model,
         .domain = ChoiceDomain{kPrecisions},
         .unit = "",
-        .default_value = "exact",
+        .default_value = "balanced",
         .commands = kRunning,
         .text = "on the CPU, activations that meet quantized weights; exact: floats; "
                 "balanced: 16-bit integers in groups of 32; fast: 8-bit ones"

@@ -35,6 +35,10 @@
 namespace mlxs {
 namespace {
 
+// Rows of a prompt that a step takes whatever they cost. Fewer than a page: behind a long context a
+// row costs as much as many decodes.
+constexpr int kMinPrefillRows = 12;
+
 mx::Device pick_device(DeviceKind kind) {
   const bool has_gpu = mx::is_available(mx::Device::gpu);
   if (kind == DeviceKind::gpu && !has_gpu) {
@@ -152,6 +156,7 @@ EngineParts plan_parts(
       .cache = budget.layout,
       .prefix_caching = config.prefix_cache,
       .target_itl_ms = config.target_itl_ms,
+      .min_prefill_rows = kMinPrefillRows,
       .max_waiting = config.max_queue + config.max_sequences,
       .key_weights = config.key_weights,
       .preemption =
