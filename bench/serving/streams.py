@@ -69,7 +69,10 @@ class Client:
         response = await self._http.get(path)
         return response.raise_for_status().json()
 
-    async def complete(self, prompt: str, max_tokens: int, key: str = "", **fields: object) -> Answer:
+    async def complete(
+        self, prompt: str, max_tokens: int, key: str = "", into: list[Answer] | None = None, **fields: object
+    ) -> Answer:
+        """`into` gets the answer as soon as its head is there, so that what was cancelled later still counts."""
         body = {
             "model": self._model,
             "prompt": prompt,
@@ -84,6 +87,8 @@ class Client:
         started = time.monotonic()
         async with self._http.stream("POST", "/v1/completions", json=body, headers=headers) as response:
             answer = Answer(response.status_code, started)
+            if into is not None:
+                into.append(answer)
             if response.status_code != 200:
                 answer.error = (await response.aread()).decode()
             else:
