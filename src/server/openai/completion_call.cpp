@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "mlx_serving/error.h"
@@ -81,11 +82,40 @@ std::vector<Prompt> read_prompts(const json::value& value, int vocab_size) {
   return prompts;
 }
 
+// With log probabilities the prompt's are shown, too, with as many of the likeliest tokens.
+void read_echo(FieldReader& fields, CommonFields& common) {
+  if (!fields.boolean("echo").value_or(false)) return;
+  common.reply.tokens.is_echo = true;
+  LogprobParams& logprobs = common.sampling.logprobs;
+  if (logprobs.num_top && !logprobs.prompt_num_top) logprobs.prompt_num_top = logprobs.num_top;
+}
+
+// Turns prompts into what a model that was trained to fill in the middle expects.
+void add_suffix(
+    std::string_view suffix,
+    const ModelInfo& model,
+    const ReplyOptions& reply,
+    std::vector<Prompt>& prompts
+) {
+  const FillInMiddle& marks = model.fill_in_middle;
+  if (marks.prefix.empty()) {
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("suffix needs a model with fill-in-the-middle tokens; {} has none", model.name),
+        "suffix"
+    );
+  }
+  if (reply.tokens.is_echo)
+    throw Error(ErrorCode::invalid_value, "suffix and echo exclude each other", "suffix");
+  for (Prompt& prompt : prompts) {
+    const auto* text = std::get_if<std::string>(&prompt);
+    if (text == nullptr)
+      throw Error(ErrorCode::invalid_value, "suffix needs a prompt of text, not of ids", "suffix");
+    prompt = fmt::format("{}{}{}{}{}", marks.prefix, *text, marks.suffix, suffix, marks.middle);
+  }
+}
+
 void check_unsupported(FieldReader& fields, std::size_t num_choices) {
-  static constexpr IntegerRule kLogprobs{"logprobs", 0, 5};
-  if (fields.integer(kLogprobs)) unsupported("logprobs");
-  if (fields.boolean("echo").value_or(false)) unsupported("echo");
-  if (!fields.string("suffix").value_or("").empty()) unsupported("suffix");
   static constexpr IntegerRule kBestOf{"best_of", 1, 20};
   const auto best_of = fields.integer(kBestOf);
   if (best_of && *best_of != static_cast<std::int64_t>(num_choices)) unsupported("best_of");
@@ -95,8 +125,7 @@ void check_unsupported(FieldReader& fields, std::size_t num_choices) {
        "guided_regex",
        "guided_choice",
        "guided_grammar",
-       "structured_outputs",
-       "min_tokens"}
+       "structured_outputs"}
   );
 }
 
@@ -110,9 +139,15 @@ Call parse_completion_call(std::string_view body, const ApiModel& model) {
   const json::value* prompt = fields.any("prompt");
   if (prompt == nullptr)
     throw Error(ErrorCode::invalid_request, "you must provide a prompt parameter", "prompt");
+  read_completion_logprobs(fields, common.sampling.logprobs);
+  read_tokens_of_reply(fields, model, common);
+  read_echo(fields, common);
+  const std::string_view suffix = fields.string("suffix").value_or("");
   check_unsupported(fields, common.num_choices);
   fields.finish();
-  return make_call(std::move(common), read_prompts(*prompt, model.info.vocab_size));
+  std::vector<Prompt> prompts = read_prompts(*prompt, model.info.vocab_size);
+  if (!suffix.empty()) add_suffix(suffix, model.info, common.reply, prompts);
+  return make_call(std::move(common), prompts);
 }
 
 }  // namespace mlxs
