@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/monitoring_settings.h"
 #include "base/settings.h"
 
 namespace mlxs {
@@ -23,6 +24,8 @@ constexpr std::array<std::string_view, 5> kKvDtypes = {
 constexpr std::array<std::string_view, 2> kOnOff = {"on", "off"};
 constexpr std::array<std::string_view, 2> kPreemptions = {"recompute", "swap"};
 constexpr std::array<std::string_view, 3> kPrecisions = {"exact", "balanced", "fast"};
+constexpr std::array<std::string_view, 2> kPoolings = {"mean", "last"};
+constexpr std::array<std::string_view, 3> kRerankUses = {"auto", "on", "off"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
     "trace", "debug", "info", "warning", "error", "off"
 };
@@ -368,6 +371,24 @@ constexpr std::array kTable = {
         .text = "kept; of more, the oldest go"
     },
     Setting{
+        .name = "embedding_pooling",
+        .group = SettingGroup::server,
+        .domain = ChoiceDomain{kPoolings},
+        .unit = "",
+        .default_value = "mean",
+        .commands = kServeCommand,
+        .text = "how the hidden states of a text become its embedding"
+    },
+    Setting{
+        .name = "rerank",
+        .group = SettingGroup::server,
+        .domain = ChoiceDomain{kRerankUses},
+        .unit = "",
+        .default_value = "auto",
+        .commands = kServeCommand,
+        .text = "whether /v1/rerank ranks by the model's yes and no; auto: if its name has rerank"
+    },
+    Setting{
         .name = "http_threads",
         .group = SettingGroup::server,
         .domain = IntegerDomain{1, 256},
@@ -551,12 +572,25 @@ constexpr std::array kTable = {
     },
 };
 
+template <std::size_t kFirst, std::size_t kSecond>
+consteval std::array<Setting, kFirst + kSecond> joined(
+    const std::array<Setting, kFirst>& first, const std::array<Setting, kSecond>& second
+) {
+  return [&]<std::size_t... kI>(std::index_sequence<kI...>) {
+    return std::array<Setting, kFirst + kSecond>{
+        (kI < kFirst ? first[kI % kFirst] : second[(kI - kFirst) % kSecond])...
+    };
+  }(std::make_index_sequence<kFirst + kSecond>());
+}
+
+constexpr std::array kSettings = joined(kTable, kMonitoringSettings);
+
 }  // namespace
 
-std::span<const Setting> setting_table() { return kTable; }
+std::span<const Setting> setting_table() { return kSettings; }
 
 const Setting& find_setting(std::string_view name) {
-  for (const Setting& setting : kTable) {
+  for (const Setting& setting : kSettings) {
     if (setting.name == name) return setting;
   }
   throw std::logic_error("no setting is called " + std::string(name));

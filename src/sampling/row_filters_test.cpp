@@ -161,7 +161,7 @@ void mirostat_1(Reference& state, double mu) {
   const double s = products / squares;
   const double n = static_cast<double>(state.logits.size());
   const double k = std::pow((s - 1.0) * std::exp2(mu) / (1.0 - std::pow(n, 1.0 - s)), 1.0 / s);
-  if (k < n) state.margin = std::min(state.margin, std::abs(k - std::round(k)) / 100.0);
+  if (k > 0.5 && k < n) state.margin = std::min(state.margin, std::abs(k - std::round(k)) / 100.0);
   for (std::size_t rank = static_cast<std::size_t>(std::clamp(k, 1.0, n)); rank < order.size();
        ++rank)
     state.leave_out(order[rank]);

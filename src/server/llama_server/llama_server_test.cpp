@@ -107,7 +107,6 @@ TEST(LlamaServer, RefusesByName) {
   const std::vector<std::pair<std::string, const char*>> unsupported = {
       {R"("grammar":"root ::= x")", "grammar"},
       {R"("json_schema":{"type":"object"})", "json_schema"},
-      {R"("n_probs":3)", "n_probs"},
       {R"("id_slot":0)", "id_slot"},
       {R"("n_predict":0)", "n_predict"},
       {R"("timings_per_token":true)", "timings_per_token"},
