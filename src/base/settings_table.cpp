@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/answer_settings.h"
 #include "base/monitoring_settings.h"
 #include "base/settings.h"
 
@@ -24,8 +25,6 @@ constexpr std::array<std::string_view, 5> kKvDtypes = {
 constexpr std::array<std::string_view, 2> kOnOff = {"on", "off"};
 constexpr std::array<std::string_view, 2> kPreemptions = {"recompute", "swap"};
 constexpr std::array<std::string_view, 3> kPrecisions = {"exact", "balanced", "fast"};
-constexpr std::array<std::string_view, 2> kPoolings = {"mean", "last"};
-constexpr std::array<std::string_view, 3> kRerankUses = {"auto", "on", "off"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
     "trace", "debug", "info", "warning", "error", "off"
 };
@@ -371,24 +370,6 @@ constexpr std::array kTable = {
         .text = "kept; of more, the oldest go"
     },
     Setting{
-        .name = "embedding_pooling",
-        .group = SettingGroup::server,
-        .domain = ChoiceDomain{kPoolings},
-        .unit = "",
-        .default_value = "mean",
-        .commands = kServeCommand,
-        .text = "how the hidden states of a text become its embedding"
-    },
-    Setting{
-        .name = "rerank",
-        .group = SettingGroup::server,
-        .domain = ChoiceDomain{kRerankUses},
-        .unit = "",
-        .default_value = "auto",
-        .commands = kServeCommand,
-        .text = "whether /v1/rerank ranks by the model's yes and no; auto: if its name has rerank"
-    },
-    Setting{
         .name = "http_threads",
         .group = SettingGroup::server,
         .domain = IntegerDomain{1, 256},
@@ -583,7 +564,7 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings = joined(kTable, kMonitoringSettings);
+constexpr std::array kSettings = joined(joined(kTable, kMonitoringSettings), kAnswerSettings);
 
 }  // namespace
 

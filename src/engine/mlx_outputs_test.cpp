@@ -230,7 +230,8 @@ TEST(MlxOutputs, NeighboursWithEveryFeatureChangeNoToken) {
 TEST(MlxOutputs, EmbeddingsAreTransformers) {
   std::ifstream file(std::filesystem::path(MLXS_GOLDEN_DIR) / "embeddings.json", std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  for (const json::value& entry : parse_json(text).at("cases").as_array()) {
+  const json::value golden = parse_json(text);
+  for (const json::value& entry : golden.at("cases").as_array()) {
     const std::string name(entry.at("name").as_string());
     const auto engine = open_golden(name, 1);
     for (const char* pool : {"mean", "last"}) {
