@@ -77,7 +77,9 @@ def test_every_sampler_with_a_seed_repeats(client: openai.OpenAI, model: str) ->
         {"bad_words": ["Hello"]},
     ):
         texts = {
-            client.completions.create(model=model, prompt=PROMPT, max_tokens=5, seed=3, extra_body=extra).choices[0].text
+            client.completions.create(model=model, prompt=PROMPT, max_tokens=5, seed=3, extra_body=extra)
+            .choices[0]
+            .text
             for _ in range(2)
         }
         assert len(texts) == 1, extra
@@ -94,7 +96,12 @@ def test_token_rules(client: openai.OpenAI, model: str, server: ServerProcess) -
     )
     assert longer.usage.completion_tokens == 8
     kept = client.completions.create(
-        model=model, prompt=PROMPT, max_tokens=8, temperature=0, stop=["."], extra_body={"include_stop_str_in_output": True}
+        model=model,
+        prompt=PROMPT,
+        max_tokens=8,
+        temperature=0,
+        stop=["."],
+        extra_body={"include_stop_str_in_output": True},
     )
     assert kept.choices[0].text.endswith(".") or kept.choices[0].finish_reason == "length"
 
