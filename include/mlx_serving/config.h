@@ -57,6 +57,9 @@ struct EngineConfig {
   std::map<std::string, double> key_weights = {};
   std::string scheduler_trace = {};  // file for the scheduler's decisions, JSON lines; empty: none
   Precision precision = Precision::balanced;  // on the CPU
+  // Refuses to open where a request's tokens could depend on what else runs: on a GPU. The CPU's
+  // kernels sum in one order whatever the batch is, so there it is always so.
+  bool deterministic = false;
   int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
   int num_text_workers = 1;  // threads that render templates and tokenize
   bool telemetry = true;     // requests and steps are counted

@@ -183,6 +183,7 @@ EngineConfig engine_config(
   config.home = expand_home(settings.text("home"), environment);
   config.device = device_kind(settings.text("device"));
   config.precision = precision_of(settings.text("precision"));
+  config.deterministic = settings.is_on("deterministic");
   config.num_threads = narrow<int>(settings.integer("threads"));
   config.context_length = narrow<int>(settings.integer("context_length"));
   config.step_tokens = narrow<int>(settings.integer("step_tokens"));
