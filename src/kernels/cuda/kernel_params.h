@@ -13,11 +13,22 @@ struct LinearParams {
   const void* x;         // [R, K] half
   const void* residual;  // _residual: [R, N] half; may be `out`
   void* out;             // [R, N] half (_gated: [R, gate_offset]; _float: float)
+  float* partials;         // wide, split: [tiles, num_splits, sums of a block]
+  unsigned int* arrivals;  // wide, split: [tiles], zero before and after
   int num_rows;
   int num_outputs;
   int num_columns;
   int gate_offset;  // _gated: the row of the first up projection; gates come before it
   int activation;   // _gated: 0 silu, 1 gelu by tanh
+  int num_splits;   // wide: of the columns over blocks
+};
+
+// x [R, K] half as a wide product reads it, with R up to a multiple of 8 and K of 128.
+struct OrderParams {
+  const void* x;
+  void* out;
+  int num_rows;
+  int num_columns;
 };
 
 // dense [N, K] half from a quantized weight.
@@ -107,11 +118,15 @@ struct BiasParams {
   int num_columns;
 };
 
-// The best token of each row, and whether its logits are all numbers.
-struct ArgmaxParams {
-  const float* logits;  // [R, V]
-  int* tokens;          // [R]
-  bool* valid;          // [R]
+// The best token of each row, the first of equals, and whether there is one: no logit is infinite
+// or not a number, and not all are minus infinity.
+struct BestTokenParams {
+  const float* logits;     // [R, V]
+  int* tokens;             // [R]
+  bool* valid;             // [R]
+  float* best;             // [R, num_splits]
+  int* best_tokens;        // [R, num_splits]
+  unsigned int* arrivals;  // [R], zero before and after
   int num_columns;
 };
 
