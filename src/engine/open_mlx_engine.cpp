@@ -77,7 +77,8 @@ void check_weights_fit(std::int64_t weight_bytes, std::int64_t free_bytes) {
   throw Error(
       ErrorCode::invalid_config,
       fmt::format(
-          "the model's weights take {} bytes and its steps up to {}, but the GPU has {} bytes free; "
+          "the model's weights take {} bytes and its steps up to {}, but the GPU has {} bytes "
+          "free; "
           "take a smaller or a quantized model, or device cpu",
           weight_bytes,
           kGpuStepBytes,

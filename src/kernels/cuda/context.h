@@ -91,9 +91,8 @@ class Context {
   void multiply(const Product& product, CUstream stream);
 
  private:
-  void launch_raw(
-      CUfunction function, const LaunchShape& shape, void** arguments, CUstream stream
-  ) const;
+  void launch_raw(CUfunction function, const LaunchShape& shape, void** arguments, CUstream stream)
+      const;
 
   Driver driver_;
   std::unique_ptr<Programs> programs_;

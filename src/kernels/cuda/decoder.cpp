@@ -1,5 +1,5 @@
-// Seven launches a layer for few rows: norm, qkv, attention with norm, rotation and store, o with the
-// residual, norm, gate and up with the activation, down with the residual.
+// Seven launches a layer for few rows: norm, qkv, attention with norm, rotation and store, o with
+// the residual, norm, gate and up with the activation, down with the residual.
 #include "kernels/cuda/decoder.h"
 
 #include <algorithm>
@@ -115,10 +115,7 @@ void Decoder::rope_tables(const Pass& pass) {
         .factor = parts_.ropes[i].attention_factor
     };
     context_->launch(
-        row_kernel("rope_table"),
-        {.grid_x = pass.num_rows, .num_threads = 128},
-        params,
-        pass.stream
+        row_kernel("rope_table"), {.grid_x = pass.num_rows, .num_threads = 128}, params, pass.stream
     );
   }
 }

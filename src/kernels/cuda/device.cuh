@@ -71,14 +71,12 @@ __device__ __forceinline__ void multiply_tile(
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1)
-  );
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1)
-  );
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #endif
 }
 
@@ -111,8 +109,8 @@ __device__ __forceinline__ void load_transposed(unsigned int (&result)[4], const
                : "memory");
 }
 
-// An 8 by 8 matrix of halves over a warp, of which a lane has row lane / 4, columns 2 * (lane % 4) and
-// the next: its transpose in the same layout.
+// An 8 by 8 matrix of halves over a warp, of which a lane has row lane / 4, columns 2 * (lane % 4)
+// and the next: its transpose in the same layout.
 __device__ __forceinline__ unsigned int transpose_matrix(unsigned int pair) {
   unsigned int result;
   asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(result) : "r"(pair));
@@ -129,7 +127,9 @@ __device__ __forceinline__ void start_copy(void* shared, const void* global, boo
                : "r"(address), "l"(global), "r"(size)
                : "memory");
 }
-__device__ __forceinline__ void close_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void close_copies() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
 // Waits until at most kNumOpen of this thread's latest groups are under way.
 template <int kNumOpen>
 __device__ __forceinline__ void await_copies() {
@@ -137,8 +137,8 @@ __device__ __forceinline__ void await_copies() {
 }
 
 // A kernel may start while the one before it on the stream still runs: what that one writes may be
-// read, and what it reads be written, after await_previous() only. Every block passes there, so that
-// no kernel ends before the ones ahead of it.
+// read, and what it reads be written, after await_previous() only. Every block passes there, so
+// that no kernel ends before the ones ahead of it.
 __device__ __forceinline__ void await_previous() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <random>
 #include <vector>
 
@@ -28,7 +27,6 @@
 #include "kernels/embedding/embedding.cu"
 #include "kernels/rope/rope.cu"
 #include "kernels/swiglu/swiglu.cu"
-#include "kernels/choose_token/best_token.cu"
 // clang-format on
 
 namespace mlxs::cuda {
@@ -100,11 +98,11 @@ using LinearKernelFunction = void (*)(LinearParams);
 // How a kernel is launched; the four kernels of one way to multiply.
 struct LinearKernels {
   const char* name;
-  int rows;           // of a block
-  int outputs;        // of a block, and gates
+  int rows;     // of a block
+  int outputs;  // of a block, and gates
   int gates;
   int num_splits;
-  bool is_ordered;    // x is as order_columns() writes it
+  bool is_ordered;  // x is as order_columns() writes it
   LinearKernelFunction residual, store_float, gated;
 };
 const LinearKernels kLinearKernels[] = {
@@ -245,45 +243,6 @@ TEST(LinearCu, Dequantizes) {
     expect_near(value(out[i]), weight.values[i], 1e-2, "weight", static_cast<int>(i));
 }
 #endif
-
-TEST(BestTokenCu, TakesTheFirstOfTheBestAndTellsOfInvalidRows) {
-  constexpr int kColumns = 1000;
-  constexpr int kRows = 5;
-  constexpr unsigned int kSplits = 3;
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  std::vector<float> logits(kRows * kColumns);
-  Random random(2);
-  for (float& logit : logits) logit = static_cast<float>(random());
-  logits[700] = logits[40] = 2.0F;
-  logits[kColumns + 999] = 3.0F;
-  std::fill_n(logits.begin() + 2 * kColumns, kColumns, -kInfinity);
-  logits[3 * kColumns + 5] = std::numeric_limits<float>::quiet_NaN();
-  logits[4 * kColumns + 6] = kInfinity;
-  std::vector<int> tokens(kRows, -1);
-  bool valid[kRows] = {};
-  std::vector<float> best(kRows * kSplits);
-  std::vector<int> best_tokens(kRows * kSplits);
-  std::vector<unsigned int> arrivals(kRows, 0);
-  BestTokenParams p{
-      logits.data(),
-      tokens.data(),
-      valid,
-      best.data(),
-      best_tokens.data(),
-      arrivals.data(),
-      kColumns
-  };
-  Emulator::instance().launch({kSplits, kRows, 1}, 256, [&] { best_token(p); });
-  EXPECT_EQ(tokens[0], 40);
-  EXPECT_EQ(tokens[1], 999);
-  EXPECT_TRUE(valid[0] && valid[1]);
-  for (int row = 2; row < kRows; ++row) {
-    EXPECT_FALSE(valid[row]) << row;
-    EXPECT_TRUE(tokens[static_cast<std::size_t>(row)] >= 0) << row;
-    EXPECT_TRUE(tokens[static_cast<std::size_t>(row)] < kColumns) << row;
-  }
-  EXPECT_EQ(arrivals, std::vector<unsigned int>(kRows, 0));
-}
 
 TEST(NormCu, AddsAndNorms) {
   Random random(5);

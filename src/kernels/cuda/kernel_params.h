@@ -6,13 +6,13 @@ namespace mlxs::cuda {
 
 // out [R, N] = x [R, K] weight^T, with what the kernel's name says after it.
 struct LinearParams {
-  const void* weight;    // [N, K] half, or [N, K * bits / 32] words
-  const void* scales;    // quantized: [N, K / group_size] half
-  const void* biases;    // as scales
-  const void* bias;      // [N] half, or null
-  const void* x;         // [R, K] half
-  const void* residual;  // _residual: [R, N] half; may be `out`
-  void* out;             // [R, N] half (_gated: [R, gate_offset]; _float: float)
+  const void* weight;      // [N, K] half, or [N, K * bits / 32] words
+  const void* scales;      // quantized: [N, K / group_size] half
+  const void* biases;      // as scales
+  const void* bias;        // [N] half, or null
+  const void* x;           // [R, K] half
+  const void* residual;    // _residual: [R, N] half; may be `out`
+  void* out;               // [R, N] half (_gated: [R, gate_offset]; _float: float)
   float* partials;         // wide, split: [tiles, num_splits, sums of a block]
   unsigned int* arrivals;  // wide, split: [tiles], zero before and after
   int num_rows;
@@ -115,18 +115,6 @@ struct GateParams {
 struct BiasParams {
   void* out;         // [R, N] half
   const void* bias;  // [N] half
-  int num_columns;
-};
-
-// The best token of each row, the first of equals, and whether there is one: no logit is infinite
-// or not a number, and not all are minus infinity.
-struct BestTokenParams {
-  const float* logits;     // [R, V]
-  int* tokens;             // [R]
-  bool* valid;             // [R]
-  float* best;             // [R, num_splits]
-  int* best_tokens;        // [R, num_splits]
-  unsigned int* arrivals;  // [R], zero before and after
   int num_columns;
 };
 

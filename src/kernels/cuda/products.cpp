@@ -182,9 +182,7 @@ void Products::wide(const ProductJob& job, const ProductSpace& space, CUstream s
   );
 }
 
-void Products::multiply_expanded(
-    const Matrix& matrix, Context::Product product, CUstream stream
-) {
+void Products::multiply_expanded(const Matrix& matrix, Context::Product product, CUstream stream) {
   char* const out = static_cast<char*>(product.out);
   const std::size_t out_size = product.is_float ? 4 : 2;
   const auto row_bytes = static_cast<std::size_t>(matrix.num_columns) * 2;
@@ -238,9 +236,7 @@ void Products::many_rows(const ProductJob& job, const ProductSpace& space, CUstr
 }
 
 void Products::add_bias(const ProductJob& job, void* out, CUstream stream) {
-  const BiasParams bias{
-      .out = out, .bias = job.matrix.bias, .num_columns = job.matrix.num_outputs
-  };
+  const BiasParams bias{.out = out, .bias = job.matrix.bias, .num_columns = job.matrix.num_outputs};
   context_->launch(
       context_->programs().function(row_program(), "add_bias"),
       {.grid_x = ceil_div(job.matrix.num_outputs, 256), .grid_y = job.num_rows},
@@ -252,10 +248,7 @@ void Products::add_bias(const ProductJob& job, void* out, CUstream stream) {
 void Products::gate(const ProductJob& job, const void* gate_up, CUstream stream) {
   const int num_columns = job.matrix.num_outputs / 2;
   const GateParams params{
-      .gate_up = gate_up,
-      .out = job.out,
-      .num_columns = num_columns,
-      .activation = job.activation
+      .gate_up = gate_up, .out = job.out, .num_columns = num_columns, .activation = job.activation
   };
   context_->launch(
       context_->programs().function(row_program(), "gate"),

@@ -13,10 +13,12 @@ constexpr int kDepth = kFinish == Finish::gated      ? (kIsDense ? 2 : 1)
                        : kFinish == Finish::residual ? 4
                                                      : (kIsDense ? 4 : 2);
 template <Finish kFinish>
-constexpr int kBlocks = kFinish == Finish::gated ? (kIsDense ? 1 : 3) : kFinish == Finish::residual ? 2 : 3;
+constexpr int kBlocks = kFinish == Finish::gated      ? (kIsDense ? 1 : 3)
+                        : kFinish == Finish::residual ? 2
+                                                      : 3;
 
-// Where a lane's two rows of each tile of weights begin, its columns' offset included; null for rows
-// past the end. Scales by number, from the matrix's first.
+// Where a lane's two rows of each tile of weights begin, its columns' offset included; null for
+// rows past the end. Scales by number, from the matrix's first.
 template <int kTiles>
 struct WeightRows {
   const char* weight[kTiles][2];
@@ -33,9 +35,9 @@ __device__ __forceinline__ WeightRows<kTiles> find_rows(
   for (int i = 0; i < 2 * kTiles; ++i) {
     const int output = first_output[i / 2] + lane / 4 + 8 * (i % 2);
     const long long at = static_cast<long long>(output) * p.num_columns;
-    rows.weight[i / 2][i % 2] =
-        output < p.num_outputs ? static_cast<const char*>(p.weight) + at * MLXS_WEIGHT_BITS / 8
-                               : nullptr;
+    rows.weight[i / 2][i % 2] = output < p.num_outputs
+                                    ? static_cast<const char*>(p.weight) + at * MLXS_WEIGHT_BITS / 8
+                                    : nullptr;
     rows.scale[i / 2][i % 2] = output * (p.num_columns / MLXS_GROUP_SIZE);
   }
   return rows;
@@ -183,10 +185,11 @@ __device__ __forceinline__ void linear(const LinearParams& p) {
 
 }  // namespace mlxs::cuda
 
-#define MLXS_LINEAR(NAME, FINISH, TILES)                                                  \
-  extern "C" __global__ void __launch_bounds__(256, mlxs::cuda::kBlocks<mlxs::cuda::Finish::FINISH>) \
-      linear_##NAME(mlxs::cuda::LinearParams p) {                                         \
-    mlxs::cuda::linear<TILES, mlxs::cuda::Finish::FINISH>(p);                          \
+#define MLXS_LINEAR(NAME, FINISH, TILES)                                  \
+  extern "C" __global__ void                                              \
+  __launch_bounds__(256, mlxs::cuda::kBlocks<mlxs::cuda::Finish::FINISH>) \
+      linear_##NAME(mlxs::cuda::LinearParams p) {                         \
+    mlxs::cuda::linear<TILES, mlxs::cuda::Finish::FINISH>(p);             \
   }
 
 // Of up to eight rows.

@@ -1,8 +1,8 @@
 // Products of quantized weights for more rows than a thread can hold: two warpgroups multiply 128
-// or 256 outputs with a tile of rows, both brought to shared memory in stages of 128 columns that are on
-// their way while earlier ones are multiplied. Weights are expanded in registers, once for all rows
-// of the tile, and are the left operand. The columns may be split over blocks, of which the last to
-// arrive adds the parts up, always in the same order.
+// or 256 outputs with a tile of rows, both brought to shared memory in stages of 128 columns that
+// are on their way while earlier ones are multiplied. Weights are expanded in registers, once for
+// all rows of the tile, and are the left operand. The columns may be split over blocks, of which
+// the last to arrive adds the parts up, always in the same order.
 //
 // x comes as order_columns() writes it. grid: (tiles of rows, tiles of outputs, splits); block: 256
 // threads; dynamic shared memory: all slots of a WideBlock. Uses linear.cuh and
@@ -47,7 +47,7 @@ struct WideBlock {
   const LinearParams& p;
   unsigned char* shared;
   int first_row;
-  int block;  // of outputs
+  int block;              // of outputs
   ByteBarrier* barriers;  // one a slot
 
   // The output of a row of the block's weights.
@@ -79,14 +79,12 @@ struct WideBlock {
     return offsets;
   }
 
-  __device__ __forceinline__ void start_weights(
-      const WeightOffsets& offsets, int stage, int slot
-  ) const {
+  __device__ __forceinline__ void start_weights(const WeightOffsets& offsets, int stage, int slot)
+      const {
     const int thread = static_cast<int>(threadIdx.x);
     const int row = thread / kWeightUnits;
     const int unit = thread % kWeightUnits;
-    const bool has_column =
-        stage * kStageColumns + unit * (128 / MLXS_WEIGHT_BITS) < p.num_columns;
+    const bool has_column = stage * kStageColumns + unit * (128 / MLXS_WEIGHT_BITS) < p.num_columns;
     const char* source = static_cast<const char*>(p.weight) + stage * (16 * kWeightUnits);
     // Rows that follow at this distance have one swizzle.
     static_assert(kRowsAtOnce % 2 == 0);
@@ -218,8 +216,8 @@ struct WideBlock {
   __device__ __forceinline__ bool join_splits(float* sums) const {
     __shared__ unsigned int num_arrived;
     const int tile = static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x);
-    float* parts = p.partials +
-                   static_cast<long long>(tile) * p.num_splits * kSums * kWideThreads + threadIdx.x;
+    float* parts = p.partials + static_cast<long long>(tile) * p.num_splits * kSums * kWideThreads +
+                   threadIdx.x;
 #pragma unroll
     for (int i = 0; i < kSums; ++i)
       parts[(static_cast<int>(blockIdx.z) * kSums + i) * kWideThreads] = sums[i];
@@ -338,24 +336,24 @@ extern "C" __global__ void __launch_bounds__(128) order_columns(mlxs::cuda::Orde
     Half halves[2];
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
-      const int column =
-          stage * kStageColumns + ordered_column(64 * slab + 8 * unit + 2 * i + j);
+      const int column = stage * kStageColumns + ordered_column(64 * slab + 8 * unit + 2 * i + j);
       halves[j] = column < p.num_columns ? x[column] : static_cast<Half>(0);
     }
     pairs[i] = halves[0] | static_cast<unsigned int>(halves[1]) << 16;
   }
   const long long at = static_cast<long long>(2 * stage + slab) * gridDim.x + group;
-  *reinterpret_cast<Vec4*>(static_cast<Half*>(p.out) + at * 512 + in_group * 64 + (unit ^ in_group) * 8) =
-      Vec4{pairs[0], pairs[1], pairs[2], pairs[3]};
+  *reinterpret_cast<Vec4*>(
+      static_cast<Half*>(p.out) + at * 512 + in_group * 64 + (unit ^ in_group) * 8
+  ) = Vec4{pairs[0], pairs[1], pairs[2], pairs[3]};
 }
 
-#define MLXS_WIDE(ROWS, NAME, FINISH)                                       \
-  extern "C" __global__ void __launch_bounds__(256, ROWS <= 32 ? 2 : 1)     \
-      wide_##ROWS##_##NAME(mlxs::cuda::LinearParams p) {                    \
-    mlxs::cuda::wide_linear<ROWS, mlxs::cuda::Finish::FINISH>(p);           \
+#define MLXS_WIDE(ROWS, NAME, FINISH)                                   \
+  extern "C" __global__ void __launch_bounds__(256, ROWS <= 32 ? 2 : 1) \
+      wide_##ROWS##_##NAME(mlxs::cuda::LinearParams p) {                \
+    mlxs::cuda::wide_linear<ROWS, mlxs::cuda::Finish::FINISH>(p);       \
   }
-#define MLXS_WIDE_ALL(ROWS)          \
-  MLXS_WIDE(ROWS, store, store)      \
+#define MLXS_WIDE_ALL(ROWS)           \
+  MLXS_WIDE(ROWS, store, store)       \
   MLXS_WIDE(ROWS, residual, residual) \
   MLXS_WIDE(ROWS, float, store_float) \
   MLXS_WIDE(ROWS, gated, gated)

@@ -1,20 +1,21 @@
 // One row a sequence: norms and rotates the row's heads, stores its key and value, and attends with
 // the keys of each sequence split over blocks; the last block of a head to arrive joins the parts.
-// All query heads of a kv head (at most MLXS_HEADS of them) are the columns of one tensor-core tile,
-// so what is read of the pool is read once for them: scores are keys times queries, mixtures are
-// transposed values times weights.
+// All query heads of a kv head (at most MLXS_HEADS of them) are the columns of one tensor-core
+// tile, so what is read of the pool is read once for them: scores are keys times queries, mixtures
+// are transposed values times weights.
 //
 // Keys and values go from the pool to registers in 16-byte loads, without shared memory: a product
-// does not care for the order of the dimensions that it sums over, nor of the columns that it gives.
+// does not care for the order of the dimensions that it sums over, nor of the columns that it
+// gives.
 //
 // grid: (splits, kv heads * chunks of query heads, items); block: 128 threads.
 namespace mlxs::cuda {
 
 constexpr int kDecodeWarps = 4;
 constexpr int kHeads = MLXS_HEADS;
-constexpr int kUnitTokens = 16;                       // of a warp at a time
-constexpr int kKeyLoads = (kHeadDim + 31) / 32;       // of 32 dimensions by four lanes
-constexpr int kValueLoads = (kHeadDim + 63) / 64;     // of 64 dimensions by eight lanes
+constexpr int kUnitTokens = 16;                    // of a warp at a time
+constexpr int kKeyLoads = (kHeadDim + 31) / 32;    // of 32 dimensions by four lanes
+constexpr int kValueLoads = (kHeadDim + 63) / 64;  // of 64 dimensions by eight lanes
 constexpr int kMinTokensPerSplit = kDecodeWarps * kUnitTokens;
 
 static_assert(kHeadDim % 8 == 0 && kHeadDim <= 256 && kHeads <= 8);
@@ -97,24 +98,19 @@ __device__ __forceinline__ Queries load_queries(const float (*prepared)[kHeadDim
     const int dim = 32 * load + lane % 4 * 8;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      queries.pairs[load][i] = lane / 4 < kHeads && dim < kHeadDim
-                                   ? pack_halves(
-                                         prepared[lane / 4][dim + 2 * i],
-                                         prepared[lane / 4][dim + 2 * i + 1]
-                                     )
-                                   : 0;
+      queries.pairs[load][i] =
+          lane / 4 < kHeads && dim < kHeadDim
+              ? pack_halves(prepared[lane / 4][dim + 2 * i], prepared[lane / 4][dim + 2 * i + 1])
+              : 0;
     }
   }
   return queries;
 }
 
-// Scores of 16 tokens and two heads: of token lane / 4 in [0] and [1], and 8 further in [2] and [3].
-// rows: of these two tokens.
+// Scores of 16 tokens and two heads: of token lane / 4 in [0] and [1], and 8 further in [2] and
+// [3]. rows: of these two tokens.
 __device__ __forceinline__ void score_unit(
-    const AttentionParams& p,
-    const Queries& queries,
-    const long long (&rows)[2],
-    float (&scores)[4]
+    const AttentionParams& p, const Queries& queries, const long long (&rows)[2], float (&scores)[4]
 ) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   Vec4 keys[2][kKeyLoads];
@@ -147,8 +143,7 @@ __device__ __forceinline__ void weigh_unit(
   float best[2] = {mixture.best[0], mixture.best[1]};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    scores[i] =
-        capped(scores[i] * p.scale * scale_of_row(p.key_scales, rows[i / 2]), p.soft_cap);
+    scores[i] = capped(scores[i] * p.scale * scale_of_row(p.key_scales, rows[i / 2]), p.soft_cap);
     if (rows[i / 2] < 0) scores[i] = kMinusInfinity;
     best[i % 2] = fmaxf(best[i % 2], scores[i]);
   }

@@ -348,7 +348,6 @@ inline Vec4 load_streamed(const void* address) { return *static_cast<const Vec4*
 inline void __syncthreads() { ::mlxs::cuda::Emulator::instance().block_barrier(); }
 inline void __syncwarp() { ::mlxs::cuda::Emulator::instance().warp_barrier(); }
 inline void __threadfence() {}
-inline float __int_as_float(int bits) { return ::mlxs::cuda::float_of(static_cast<std::uint32_t>(bits)); }
 inline float rsqrtf(float x) { return 1.0F / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __shfl_xor_sync(unsigned int, float value, int distance) {
@@ -368,10 +367,6 @@ inline int __shfl_sync(unsigned int, int value, int lane) {
   const int other = static_cast<int>(emulator.slot(static_cast<unsigned int>(lane))[0]);
   emulator.warp_barrier();
   return other;
-}
-inline int __shfl_xor_sync(unsigned int mask, int value, int distance) {
-  const int lane = static_cast<int>(::mlxs::cuda::Emulator::instance().lane());
-  return __shfl_sync(mask, value, lane ^ distance);
 }
 inline unsigned int atomicAdd(unsigned int* address, unsigned int value) {
   const unsigned int before = *address;
