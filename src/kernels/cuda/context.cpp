@@ -99,9 +99,7 @@ Context::Context() : driver_(Driver::open()) {
   check_driver_version(driver_);
   mx::cu::device(mx::Device(mx::Device::gpu)).make_current();
   const std::filesystem::path home = model_home(process_environment());
-  const std::string arch = architecture(driver_);
-  has_warpgroups_ = arch == "sm_90a";
-  programs_ = std::make_unique<Programs>(driver_, home / "cuda-kernels", arch);
+  programs_ = std::make_unique<Programs>(driver_, home / "cuda-kernels", architecture(driver_));
   driver_.check(
       driver_.device_attribute(&num_processors_, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0),
       "counting the GPU's processors"

@@ -66,8 +66,6 @@ class Context {
   [[nodiscard]] const Driver& driver() const { return driver_; }
   [[nodiscard]] Programs& programs() { return *programs_; }
   [[nodiscard]] int num_processors() const { return num_processors_; }
-  // Whether the GPU has the instructions of warpgroup.cuh, which later ones do not have.
-  [[nodiscard]] bool has_warpgroups() const { return has_warpgroups_; }
   [[nodiscard]] DeviceBuffer allocate(std::size_t num_bytes) const { return {driver_, num_bytes}; }
 
   // Kernels take one block of arguments, by value. The kernel may start before the one ahead of it
@@ -101,7 +99,6 @@ class Context {
   CublasHandle cublas_ = nullptr;
   DeviceBuffer cublas_workspace_;
   int num_processors_ = 0;
-  bool has_warpgroups_ = false;
 };
 
 // Memory for the arrays that steps hand to MLX: kept and given again, as freeing would wait for the

@@ -5,10 +5,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <string>
-#include <utility>
-
-#include "kernels/cuda/kernel_params.h"
 
 namespace mlxs::cuda {
 namespace {
@@ -134,7 +130,7 @@ ProgramRequest Products::row_program() const {
 void Products::enqueue(const ProductJob& job, const ProductSpace& space, CUstream stream) {
   if (job.num_rows <= kMaxStreamed) {
     streamed(job, stream);
-  } else if (job.matrix.bits != 16 && job.num_rows <= kMaxWide && context_->has_warpgroups()) {
+  } else if (job.matrix.bits != 16 && job.num_rows <= kMaxWide) {
     wide(job, space, stream);
   } else {
     many_rows(job, space, stream);

@@ -4,10 +4,13 @@
 #include <cuda.h>
 
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/kernel_params.h"
 #include "kernels/cuda/layer_weights.h"
-#include "kernels/cuda/programs.h"
 
 namespace mlxs::cuda {
 

@@ -111,34 +111,6 @@ __device__ __forceinline__ void load_pool8(
 #endif
 }
 
-// Eight values of a row of the pool as halves; zeros for no row.
-__device__ __forceinline__ Vec4 load_halves8(const void* pool, long long row, int first) {
-  if (row < 0 || first >= kHeadDim) return Vec4{0, 0, 0, 0};
-#if MLXS_KV_INT8
-  const Vec2 packed = load8(static_cast<const signed char*>(pool) + row * kHeadDim + first);
-  unsigned int pairs[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const unsigned int word = (i < 2 ? packed.x : packed.y) >> (i % 2 * 16);
-    pairs[i] = pack_halves(
-        static_cast<float>(static_cast<signed char>(word & 0xffU)),
-        static_cast<float>(static_cast<signed char>((word >> 8) & 0xffU))
-    );
-  }
-  return Vec4{pairs[0], pairs[1], pairs[2], pairs[3]};
-#else
-  return load16(static_cast<const Half*>(pool) + row * kHeadDim + first);
-#endif
-}
-
-__device__ __forceinline__ float scale_of_row(const float* scales, long long row) {
-#if MLXS_KV_INT8
-  return row < 0 ? 0.0F : scales[row];
-#else
-  return 1.0F;
-#endif
-}
-
 __device__ __forceinline__ float capped(float score, float cap) {
   return cap > 0.0F ? cap * tanhf(score / cap) : score;
 }
