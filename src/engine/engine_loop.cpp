@@ -360,13 +360,13 @@ void EngineLoop::publish_token(SequenceId id, const SampledToken& token, TimePoi
   Live& live = live_.at(id);
   const Sequence& sequence = *scheduler_.find(id);
   const std::int32_t token_id = token.id;
-  count_token(live.ticket.meter(), sequence, live.last_token_at, now);
-  live.last_token_at = now;
   if (live.prompt.is_pooled()) {
     live.ticket.stream().tell_embedding(live.prompt.take_embedding());
     finish(id, {.reason = FinishReason::stop}, {}, Keep::cached);
     return;
   }
+  count_token(live.ticket.meter(), sequence, live.last_token_at, now);
+  live.last_token_at = now;
   if (sequence.num_output_tokens() == 1) live.prompt.tell(sequence, live.ticket.stream());
   const bool is_end = std::ranges::find(live.stop_token_ids, token_id) != live.stop_token_ids.end();
   const bool is_shown = !is_end || live.includes_stop;
