@@ -9,6 +9,7 @@
 namespace mlxs {
 
 class BackgroundJobs;
+class EnergyMeter;
 class ResponseStore;
 
 // REQUIRES: what it refers to outlives it.
@@ -19,6 +20,7 @@ struct ApiContext {
   Offload& offload;
   ResponseStore& responses;
   BackgroundJobs& jobs;
+  const EnergyMeter& energy;
 };
 
 }  // namespace mlxs
