@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/answer_settings.h"
 #include "base/monitoring_settings.h"
 #include "base/settings.h"
 
@@ -563,7 +564,7 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings = joined(kTable, kMonitoringSettings);
+constexpr std::array kSettings = joined(joined(kTable, kMonitoringSettings), kAnswerSettings);
 
 }  // namespace
 

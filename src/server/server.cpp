@@ -132,7 +132,9 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           offload_,
           responses_,
           jobs_,
-          energy_
+          energy_,
+          options.embedding_pooling,
+          options.rerank
       },
       work_(io_.get_executor()) {
   check_options(options);
