@@ -108,6 +108,12 @@ def served_loads(result: dict) -> list[str]:
     return table(["load", "token/s", "TTFT p50, ms", "p99", "between tokens p50, ms", "p99"], rows)
 
 
+def scenario(result: dict) -> list[str]:
+    """bench/serving/run.py."""
+    rows = [[name.replace("_", " "), spread(figure)] for name, figure in result["summary"].items()]
+    return [result["what"] or "", "", *table([f"scenario {result['scenario']}", ""], rows)]
+
+
 def telemetry_pair(result: dict) -> list[str]:
     """bench/telemetry_pair.py."""
     low, high = result["ratio_on_off"]["interval"]
@@ -125,6 +131,8 @@ def section(path: pathlib.Path, result: dict) -> list[str]:
         lines = peers_over_http(result)
     elif result.get("schema") == "mlx-serving-bench-serve/1":
         lines = served_loads(result)
+    elif "scenario" in result and "summary" in result:
+        lines = scenario(result)
     elif result.get("schema") == "mlx-serving-telemetry-pair/1":
         lines = telemetry_pair(result)
     elif reports := reports_in(result):
