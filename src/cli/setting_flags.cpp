@@ -124,6 +124,12 @@ KvDtype kv_dtype(const std::string& name) {
   return name == "int8" ? KvDtype::int8 : KvDtype::automatic;
 }
 
+SloAction slo_action_of(const std::string& name) {
+  if (name == "slow") return SloAction::slow;
+  if (name == "shed") return SloAction::shed;
+  return name == "both" ? SloAction::both : SloAction::none;
+}
+
 // What only makes sense where many requests meet.
 void read_serving_settings(const Settings& settings, EngineConfig& config) {
   config.max_sequences = narrow<int>(settings.integer("max_sequences"));
@@ -135,6 +141,14 @@ void read_serving_settings(const Settings& settings, EngineConfig& config) {
   config.prefix_cache_dir = settings.find_text("prefix_cache_dir").value_or("");
   config.prefix_cache_disk_bytes = settings.integer("prefix_cache_disk");
   config.step_timeout_s = settings.real("step_timeout");
+  config.memory_bandwidth = static_cast<double>(settings.integer("memory_bandwidth"));
+  config.slo = {
+      .first_token_ms = settings.real("slo_ttft"),
+      .next_token_ms = settings.real("slo_itl"),
+      .error_share = settings.real("slo_errors"),
+      .objective = settings.real("slo_objective")
+  };
+  config.slo_action = slo_action_of(settings.text("slo_action"));
   config.scheduler_trace = settings.find_text("scheduler_trace").value_or("");
   if (const auto path = settings.find_text("key_weights"))
     config.key_weights = read_key_weights(*path);
@@ -226,6 +240,8 @@ ServerOptions server_options(const Settings& settings) {
   options.idle_timeout = to_milliseconds(settings.real("idle_timeout"));
   options.write_timeout = to_milliseconds(settings.real("write_timeout"));
   options.health_timeout = to_milliseconds(settings.real("health_timeout"));
+  options.otlp_endpoint = settings.find_text("otlp_endpoint").value_or("");
+  options.trace_share = settings.real("trace_share");
   options.logger = installed_log();
   return options;
 }

@@ -106,6 +106,7 @@ EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::func
       scheduler_(parts.scheduler, trace_.get()),
       ring_(parts.ring),
       meter_(parts.collector),
+      governor_(parts.collector, parts.slo_action),
       tier_(
           parts.make_disk_tier
               ? std::make_unique<TierLink>(
@@ -143,6 +144,7 @@ void EngineLoop::prepare() {
   take_commands();
   watch_readers();
   end_expired();
+  governor_.apply(scheduler_, Clock::now());
 }
 
 void EngineLoop::take_commands() {
@@ -228,6 +230,10 @@ void EngineLoop::start(PreparedRequest request) {
 bool EngineLoop::start_sequence(Sequence sequence, Live live) {
   const SequenceId id = sequence.id;
   const int num_prompt_tokens = sequence.num_prompt_tokens;
+  if (governor_.refuses(sequence)) {
+    live.ticket.fail(governor_.refusal());
+    return false;
+  }
   const Admission admission = scheduler_.add(std::move(sequence), Clock::now());
   if (!admission.is_accepted()) {
     live.ticket.fail(refusal_error(admission));
@@ -299,7 +305,12 @@ void EngineLoop::collect_oldest() {
            .completed_at = now,
            .tokens = collected.result.tokens}
       );
-      meter_.completed(collected.step, collected.duration, now);
+      for (const ComputedChunk& computed :
+           meter_.completed(collected.step, collected.duration, now)) {
+        const auto live = live_.find(computed.sequence);
+        if (live != live_.end()) live->second.ticket.meter().prefill_chunk(computed.chunk);
+      }
+      meter_.profile_kernels(*runner_, now);
       // Before the events, so that whoever reads a finish finds its steps counted.
       heartbeat_.step_done(collected.num_rows);
       collect_prompts(collected.result);

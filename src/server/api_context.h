@@ -11,6 +11,7 @@
 namespace mlxs {
 
 class BackgroundJobs;
+class EnergyMeter;
 class ResponseStore;
 
 // REQUIRES: what it refers to outlives it.
@@ -21,6 +22,7 @@ struct ApiContext {
   Offload& offload;
   ResponseStore& responses;
   BackgroundJobs& jobs;
+  const EnergyMeter& energy;
   Pooling pooling = Pooling::mean;  // of embeddings
   RerankUse rerank = RerankUse::automatic;
 };

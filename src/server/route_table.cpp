@@ -48,6 +48,7 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"GET", "/health", probe, bind(handle_health)},
       {"GET", "/ready", probe, bind(handle_ready)},
       {"GET", "/metrics", light, bind(handle_metrics)},
+      {"POST", "/debug/profile", light, bind(handle_profile)},
       {"GET", "/openapi.json", light, bind(handle_openapi)},
       {"GET", "/v1/models", light, bind(handle_model_list)},
       {"GET", "/v1/models/*", light, bind(handle_model)},

@@ -26,6 +26,7 @@
 #include "server/http/router.h"
 #include "server/http/service.h"
 #include "server/http/tls.h"
+#include "server/monitoring/otlp_exporter.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
@@ -33,6 +34,8 @@
 #include "server/responses/response_store.h"
 #include "server/route_table.h"
 #include "server/server_options.h"
+#include "telemetry/collector.h"
+#include "telemetry/energy.h"
 #include "telemetry/http_metrics.h"
 
 namespace mlxs {
@@ -95,6 +98,7 @@ class Server::Impl {
 
  private:
   void serve();
+  void start_tracing();
 
   Engine& engine_;
   HttpService service_;
@@ -102,6 +106,8 @@ class Server::Impl {
   Offload offload_;  // joined before the io_context, which its answers go to, goes away
   ResponseStore responses_;
   BackgroundJobs jobs_;
+  const EnergyMeter energy_{EnergySources::of_this_machine()};
+  std::shared_ptr<OtlpExporter> exporter_;  // shared with traces under way; null: no spans
   ApiContext context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
@@ -126,6 +132,7 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           offload_,
           responses_,
           jobs_,
+          energy_,
           options.embedding_pooling,
           options.rerank
       },
@@ -146,6 +153,7 @@ void Server::Impl::start() {
     service_.tls = make_tls_context(options.tls_certificate, options.tls_key);
   auto keys = std::make_shared<KeyRing>(options.api_key, options.api_keys, service_.logger);
   const bool is_guarded = keys->asks();
+  start_tracing();
   listener_.emplace(io_, service_);
   if (listener_->exposure() == Exposure::network && !is_guarded && !options.allow_insecure_bind) {
     const std::string url = listener_->url();
@@ -163,6 +171,15 @@ void Server::Impl::start() {
   }
   listener_->start();
   for (int i = 0; i < options.num_threads; ++i) threads_.emplace_back([this] { serve(); });
+}
+
+void Server::Impl::start_tracing() {
+  const ServerOptions& options = service_.options;
+  if (options.otlp_endpoint.empty()) return;
+  exporter_ = std::make_shared<OtlpExporter>(
+      OtlpOptions{.endpoint = options.otlp_endpoint, .logger = service_.logger}
+  );
+  engine_.collector().export_spans(exporter_, options.trace_share);
 }
 
 // Sessions catch what they throw; what still comes here is a fault of one handler and must not end
@@ -206,6 +223,7 @@ void Server::Impl::stop() {
     service_.connections.close_all();
   }
   jobs_.cancel_all();
+  if (exporter_) engine_.collector().export_spans(nullptr, 0.0);
   work_.reset();
   for (std::thread& thread : threads_) thread.join();
   {

@@ -63,6 +63,9 @@ struct ServerOptions {
   std::chrono::milliseconds write_timeout{30'000};
   std::chrono::milliseconds health_timeout{30'000};  // without progress of an engine that has work
 
+  std::string otlp_endpoint;  // http://HOST:PORT of an OTLP collector; empty: no spans are exported
+  double trace_share = 1.0;   // of requests without a trace context that are traced, in [0, 1]
+
   std::shared_ptr<spdlog::logger> logger;  // null: nothing is logged
 };
 

@@ -154,6 +154,7 @@ Task<void> answer_one(
   if (!call.prefill.empty()) co_await add_prefill(context, call);
   call.request.label = exchange.request().id;
   call.request.account = exchange.request().owner;
+  call.request.traceparent = exchange.request().traceparent;
   call.request.scheduling.key = exchange.request().share;
   call.request.scheduling.key_weight = exchange.request().weight;
   const Executor executor = co_await boost::asio::this_coro::executor;
