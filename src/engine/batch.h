@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "engine/sequence.h"
 
 namespace mlxs {
+
+class MaskJob;
 
 // A run of rows of one sequence.
 struct BatchSlice {
@@ -44,6 +47,8 @@ struct BatchSample {
   std::span<const std::int32_t> prompt_ids = {};
   std::span<const std::int32_t> output_ids = {};  // known on the host
   std::vector<TokenRef> in_flight = {};  // sampled after output_ids, not known yet; oldest first
+  // The tokens that may come, which other threads also hold; the engine adds it. Null: every token.
+  std::shared_ptr<MaskJob> mask = {};
 };
 
 // Between a page of the device and a slot of host memory.

@@ -3,13 +3,13 @@
 
 #include <condition_variable>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "base/thread_annotations.h"
 #include "engine/event_stream.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -60,9 +60,9 @@ Ticket::~Ticket() {
 
 // The count goes down first, so that a reader who saw the finish never finds its request still
 // counted.
-void Ticket::finish(Finish finish, std::string_view last_text) {
+void Ticket::finish(Finish finish, const OutputDelta& last) {
   open_->remove();
-  std::exchange(stream_, nullptr)->finish(std::move(finish), last_text);
+  std::exchange(stream_, nullptr)->finish(std::move(finish), last);
 }
 
 void Ticket::fail(const Error& error) { finish({.reason = FinishReason::error, .error = error}); }

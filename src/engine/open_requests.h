@@ -4,10 +4,10 @@
 
 #include <chrono>
 #include <memory>
-#include <string_view>
 
 #include "base/thread_annotations.h"
 #include "engine/event_stream.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -54,7 +54,7 @@ class Ticket {
   [[nodiscard]] OpenRequests::Clock::time_point submitted_at() const { return submitted_at_; }
 
   // Ends the request; the ticket is spent.
-  void finish(Finish finish, std::string_view last_text = {});
+  void finish(Finish finish, const OutputDelta& last = {});
   void fail(const Error& error);
 
  private:

@@ -43,8 +43,10 @@ std::size_t possible_stop(std::string_view text, const std::vector<std::string>&
 
 }  // namespace
 
-OutputText::OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop)
-    : detokenizer_(tokenizer), stop_(std::move(stop)) {}
+OutputText::OutputText(
+    const Tokenizer& tokenizer, std::vector<std::string> stop, const DecodeOptions& decode
+)
+    : detokenizer_(tokenizer, decode), stop_(std::move(stop)) {}
 
 std::string OutputText::append(std::int32_t token_id) {
   if (is_stopped_) return {};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "text/detokenizer.h"
+#include "text/tokenizer.h"
 
 namespace mlxs {
 
@@ -14,7 +15,9 @@ namespace mlxs {
 class OutputText {
  public:
   // REQUIRES: `tokenizer` outlives this; no stop string is empty.
-  OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop);
+  OutputText(
+      const Tokenizer& tokenizer, std::vector<std::string> stop, const DecodeOptions& decode = {}
+  );
 
   // RETURNS: the text that may be shown now. After it found a stop string (is_stopped()), nothing
   // more comes.

@@ -14,6 +14,7 @@
 #include "engine/sequence.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 
@@ -141,6 +142,13 @@ void check_prefix_cache(const PrefixCacheParams& prefix_cache) {
   );
 }
 
+void check_reasoning(const ReasoningParams& reasoning) {
+  if (!reasoning.max_tokens || *reasoning.max_tokens >= 0) return;
+  refuse(
+      "thinking_token_budget", fmt::format("must be at least 0, got {}", *reasoning.max_tokens)
+  );
+}
+
 }  // namespace
 
 void check_request(const Request& request, const ModelInfo& model) {
@@ -148,6 +156,7 @@ void check_request(const Request& request, const ModelInfo& model) {
   check_stop(request.stop, model);
   check_scheduling(request.scheduling);
   check_prefix_cache(request.prefix_cache);
+  check_reasoning(request.reasoning);
 }
 
 int check_prompt(

@@ -11,6 +11,7 @@
 
 #include "kernels/choose_token/choose_row.h"
 #include "kernels/choose_token/choose_token.h"
+#include "kernels/token_mask/token_mask.h"
 #include "mlx_serving/error.h"
 #include "sampling/filters.h"
 #include "sampling/penalties.h"
@@ -108,7 +109,11 @@ void check(const mx::array& logits, const SamplingBatch& batch) {
 mx::array adjust(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
 ) {
-  return apply_penalties(apply_logit_bias(logits, batch), batch, in_flight);
+  const mx::array adjusted = apply_penalties(apply_logit_bias(logits, batch), batch, in_flight);
+  std::vector<TokenMask> masks;
+  masks.reserve(batch.rows.size());
+  for (const SamplingRow& row : batch.rows) masks.emplace_back(row.mask);
+  return apply_token_masks(adjusted, masks, batch.cpu);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// From logits to token ids, lazily on the current device: logit_bias, penalties, temperature,
-// top_k, top_p, min_p, draw. Rows are independent: what a row draws depends on its own logits and
+// From logits to token ids, lazily on the current device: logit_bias, penalties, mask,
+// temperature, top_k, top_p, min_p, draw. Rows are independent: what a row draws depends on its own logits and
 // parameters only.
 #pragma once
 

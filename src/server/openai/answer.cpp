@@ -22,6 +22,7 @@
 #include "server/openai/call.h"
 #include "server/openai/error_body.h"
 #include "server/openai/reply.h"
+#include "server/openai/tool_fields.h"
 
 namespace mlxs {
 namespace {
@@ -31,7 +32,7 @@ constexpr std::size_t kMaxWriteBytes = std::size_t{64} << 10;
 
 struct Choice {
   bool is_accepted = false;
-  std::string text;  // of a whole reply
+  ChoiceResult result;  // of a whole reply, but for its finish
   std::optional<Finish> finish;
 };
 
@@ -66,6 +67,7 @@ class Progress {
       const std::optional<Finish>& finish = choices_[i].finish;
       const Usage usage = finish ? finish->usage : Usage{};
       sum.completion_tokens += usage.completion_tokens;
+      sum.reasoning_tokens += usage.reasoning_tokens;
       if (i % num_choices != 0) continue;
       sum.prompt_tokens += usage.prompt_tokens;
       sum.cached_tokens += usage.cached_tokens;
@@ -148,13 +150,16 @@ json::object Answer::final_usage() {
 Task<void> Answer::whole(GenerationGroup& group) {
   while (std::optional<GroupEvent> event = co_await group.next()) {
     progress_.apply(*event);
-    progress_.choices()[event->index].text += event->event.text;
+    ChoiceResult& result = progress_.choices()[event->index].result;
+    result.text += event->event.text;
+    result.reasoning += event->event.reasoning;
+    add_tool_calls(event->event.tool_calls, result.tool_calls);
   }
   json::array choices;
   for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
-    const Choice& choice = progress_.choices()[i];
-    const FinishReason reason = choice.finish.value_or(Finish{}).reason;
-    choices.push_back(format_.whole_choice(i, choice.text, reason));
+    Choice& choice = progress_.choices()[i];
+    choice.result.finish = choice.finish.value_or(Finish{});
+    choices.push_back(format_.whole_choice(i, choice.result));
   }
   json::object body = reply_object(head_, format_.whole_name());
   body["choices"] = std::move(choices);
@@ -174,10 +179,9 @@ void Answer::add_chunk(json::object choice, std::string& out) const {
 }
 
 void Answer::add_chunks(const GroupEvent& event, std::string& out) const {
-  if (!event.event.text.empty())
-    add_chunk(format_.delta_choice(event.index, event.event.text), out);
-  if (event.event.finish)
-    add_chunk(format_.closing_choice(event.index, event.event.finish->reason), out);
+  if (auto choice = format_.delta_choice(event.index, event.event))
+    add_chunk(std::move(*choice), out);
+  if (event.event.finish) add_chunk(format_.closing_choice(event.index, *event.event.finish), out);
 }
 
 // RETURNS: the chunks to begin with.

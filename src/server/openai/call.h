@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "server/openai/api_model.h"
 #include "server/openai/field_reader.h"
@@ -16,6 +18,7 @@ struct ReplyOptions {
   bool is_stream = false;
   bool explain_cache = false;  // the usage says why no more of the prompt was cached
   bool include_usage = false;  // in a stream: a last chunk with the usage
+  bool include_reasoning = true;
 };
 
 // The fields that chat and completions have in common.
@@ -25,6 +28,7 @@ struct CommonFields {
   StopParams stop;
   SchedulingParams scheduling;
   PrefixCacheParams prefix_cache;
+  std::optional<Constraint> constraint;
   std::size_t num_choices = 1;  // per prompt
   ReplyOptions reply;
 };
