@@ -81,8 +81,8 @@ struct Finish {
 // finish set. A request that is refused has one event only, its finish with the error.
 struct Event {
   std::optional<int> prompt_tokens = {};
-  // Whole UTF-8 characters only; the concatenations over all events are the output. In the answer to
-  // a conversation, reasoning and tool calls are told apart from the text.
+  // Whole UTF-8 characters only; the concatenations over all events are the output. In the answer
+  // to a conversation, reasoning and tool calls are told apart from the text.
   std::string text = {};
   std::string reasoning = {};
   std::vector<ToolCallDelta> tool_calls = {};

@@ -1,5 +1,5 @@
-// What a request wants of its output's form: a constraint on the text, tools to call, reasoning told
-// apart. Plain data.
+// What a request wants of its output's form: a constraint on the text, tools to call, reasoning
+// told apart. Plain data.
 #pragma once
 
 #include <optional>

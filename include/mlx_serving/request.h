@@ -55,6 +55,9 @@ struct Request {
   ToolParams tools = {};
   ReasoningParams reasoning = {};
   std::string label = {};  // the caller's id for the logs; opaque
+  // Whose request it is in the metrics, the name of an API key; empty: nobody's. It is told to
+  // whoever reads the metrics, so it must not be a secret.
+  std::string account = {};
 };
 
 }  // namespace mlxs

@@ -42,9 +42,7 @@ class LiveOutput {
   // RETURNS: whether the next mask depends on a token that is not taken yet.
   [[nodiscard]] bool is_guided() const { return guide_ != nullptr; }
   // RETURNS: the mask of the next token; null: any may come.
-  [[nodiscard]] std::shared_ptr<MaskJob> mask() const {
-    return guide_ ? guide_->mask() : nullptr;
-  }
+  [[nodiscard]] std::shared_ptr<MaskJob> mask() const { return guide_ ? guide_->mask() : nullptr; }
 
   // Fills in what is known of the output's form.
   void describe(Finish& finish) const;

@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/mask_job.h"
@@ -55,8 +55,7 @@ OutputGuide::OutputGuide(const TextModel& text, const GuideOptions& options)
       max_reasoning_tokens_(options.max_reasoning_tokens),
       reasoning_(options.reasoning),
       detokenizer_(text.tokenizer, {.special_tokens = SpecialTokensInOutput::kept}) {
-  if (options.grammar)
-    matcher_ = std::make_shared<GrammarMatcher>(options.grammar->make_matcher());
+  if (options.grammar) matcher_ = std::make_shared<GrammarMatcher>(options.grammar->make_matcher());
   if (reasoning_.has_ended()) {
     phase_ = Phase::answer;
   } else {

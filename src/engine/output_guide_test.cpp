@@ -37,9 +37,7 @@ using testing::text_request;
 constexpr std::int32_t kEnd = 256;
 
 struct Fixture {
-  Fixture() {
-    model.grammars = std::make_unique<Grammars>(model.tokenizer, model.eos_ids);
-  }
+  Fixture() { model.grammars = std::make_unique<Grammars>(model.tokenizer, model.eos_ids); }
 
   [[nodiscard]] std::shared_ptr<const Grammar> regex(std::string_view text) const {
     return model.grammars->cache.get({.kind = GrammarKind::regex, .text = std::string(text)});
@@ -88,8 +86,7 @@ TEST(OutputGuide, does_not_rely_on_its_mask) {
 TEST(OutputGuide, begins_after_the_reasoning) {
   const Fixture fixture;
   OutputGuide guide(
-      fixture.model,
-      {.grammar = fixture.regex("ab+"), .reasoning = think(ReasoningStart::inside)}
+      fixture.model, {.grammar = fixture.regex("ab+"), .reasoning = think(ReasoningStart::inside)}
   );
   EXPECT_TRUE(allows(guide, 'x'));
   EXPECT_FALSE(allows(guide, kEnd)) << "an answer is owed";
@@ -169,8 +166,8 @@ TEST(ConstrainedRequest, ends_with_what_its_schema_wants_beside_free_ones) {
     std::vector<Generation> many = engine->submit(
         constrained({.kind = ConstraintKind::json_schema, .text = std::string(kSchema)}), 3
     );
-    Generation other = engine->submit(constrained({.kind = ConstraintKind::regex, .text = "[xyz]{5}"})
-    );
+    Generation other =
+        engine->submit(constrained({.kind = ConstraintKind::regex, .text = "[xyz]{5}"}));
     for (Generation& generation : many) expect_fits(read_all(generation));
     const Answer letters = read_all(other);
     EXPECT_EQ(letters.text.size(), 5U);
@@ -200,13 +197,12 @@ TEST(ConstrainedRequest, survives_preemption_by_recompute) {
 
 TEST(ConstrainedRequest, is_refused_with_the_name_of_what_cannot_be_kept) {
   const auto engine = make_fake_engine();
-  const Answer answer = ask(
-      *engine,
-      constrained(
-          {.kind = ConstraintKind::json_schema,
-           .text = R"({"type":"object","unevaluatedProperties":false})"}
-      )
-  );
+  const Answer answer =
+      ask(*engine,
+          constrained(
+              {.kind = ConstraintKind::json_schema,
+               .text = R"({"type":"object","unevaluatedProperties":false})"}
+          ));
   ASSERT_TRUE(answer.finish.error);
   EXPECT_EQ(answer.finish.error->code(), ErrorCode::unsupported);
   EXPECT_NE(
@@ -221,7 +217,8 @@ TEST(ConstrainedRequest, never_shows_a_token_that_does_not_fit) {
   FakeEngineOptions options;
   options.runner.after_step = [](const Batch& batch, StepResult& result) {
     for (std::size_t i = 0; i < result.tokens.size(); ++i) {
-      if (batch.samples[i].mask && batch.samples[i].output_ids.size() == 2) result.tokens[i].id = 'q';
+      if (batch.samples[i].mask && batch.samples[i].output_ids.size() == 2)
+        result.tokens[i].id = 'q';
     }
   };
   const auto engine = make_fake_engine(options);

@@ -153,14 +153,18 @@ void check_tools(const Request& request, const Tools& tools, const TextModel& te
   const bool is_required = request.tools.choice == ToolChoice::required;
   if (is_required && !tools.has_any()) {
     throw Error(
-        ErrorCode::invalid_value, "tool_choice asks for a call, but there are no tools", "tool_choice"
+        ErrorCode::invalid_value,
+        "tool_choice asks for a call, but there are no tools",
+        "tool_choice"
     );
   }
   if (!tools.has_any()) return;
-  if (text.tool_format == nullptr) unsupported("this model's way to call tools is not known", "tools");
+  if (text.tool_format == nullptr)
+    unsupported("this model's way to call tools is not known", "tools");
   if (request.constraint) {
     unsupported(
-        "a constraint on the text and tools that may be called do not go together; leave one out, or "
+        "a constraint on the text and tools that may be called do not go together; leave one out, "
+        "or "
         "set tool_choice to none",
         request.constraint->param.empty() ? "constraint" : request.constraint->param
     );

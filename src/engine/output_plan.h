@@ -18,9 +18,10 @@ namespace mlxs {
 
 struct OutputPlan {
   GuideOptions guide = {};
-  // One for each output, null where nothing restricts it; none at all where no output is restricted.
+  // One for each output, null where nothing restricts it; none at all where no output is
+  // restricted.
   std::vector<std::unique_ptr<OutputGuide>> guides = {};
-  std::optional<OutputParserOptions> parser = {};  // none: everything is text
+  std::optional<OutputParserOptions> parser = {};      // none: everything is text
   std::vector<std::int32_t> written_special_ids = {};  // what the parser waits for
 };
 

@@ -118,8 +118,7 @@ void add_system(const std::string& text, json::array& messages) {
 }
 
 bool needs_change(const ChatPrompt& prompt) {
-  return !prompt.tools_json.empty() ||
-         prompt.messages_json.find("tool") != std::string::npos;
+  return !prompt.tools_json.empty() || prompt.messages_json.find("tool") != std::string::npos;
 }
 
 }  // namespace

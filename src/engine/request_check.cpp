@@ -137,16 +137,13 @@ void check_scheduling(const SchedulingParams& scheduling) {
 void check_prefix_cache(const PrefixCacheParams& prefix_cache) {
   if (prefix_cache.salt.size() <= kMaxSaltBytes) return;
   refuse(
-      "cache_salt",
-      fmt::format("at most {} bytes, got {}", kMaxSaltBytes, prefix_cache.salt.size())
+      "cache_salt", fmt::format("at most {} bytes, got {}", kMaxSaltBytes, prefix_cache.salt.size())
   );
 }
 
 void check_reasoning(const ReasoningParams& reasoning) {
   if (!reasoning.max_tokens || *reasoning.max_tokens >= 0) return;
-  refuse(
-      "thinking_token_budget", fmt::format("must be at least 0, got {}", *reasoning.max_tokens)
-  );
+  refuse("thinking_token_budget", fmt::format("must be at least 0, got {}", *reasoning.max_tokens));
 }
 
 }  // namespace

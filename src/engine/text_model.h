@@ -35,7 +35,7 @@ struct Grammars {
 struct TextModel {
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template = {};
-  std::vector<std::int32_t> eos_ids = {};  // each ends a sequence
+  std::vector<std::int32_t> eos_ids = {};   // each ends a sequence
   std::unique_ptr<Grammars> grammars = {};  // null: no end token, so that no constraint could end
   // How the model calls tools; null: in a way that is not known here.
   const ToolFormat* tool_format = nullptr;

@@ -30,8 +30,7 @@ TextStage::TextStage(const EngineParts& parts, std::size_t capacity, Deliver del
       deliver_(std::move(deliver)),
       queue_(capacity),
       slow_queue_(capacity) {
-  for (int i = 0; i < parts.num_text_workers; ++i)
-    workers_.emplace_back([this] { work(queue_); });
+  for (int i = 0; i < parts.num_text_workers; ++i) workers_.emplace_back([this] { work(queue_); });
   workers_.emplace_back([this] { work(slow_queue_); });
 }
 

@@ -131,7 +131,8 @@ Sampled sample_reference(
 Sampled sample(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
 ) {
-  if (mx::to_stream({}).device != mx::Device::cpu) return sample_reference(logits, batch, in_flight);
+  if (mx::to_stream({}).device != mx::Device::cpu)
+    return sample_reference(logits, batch, in_flight);
   check(logits, batch);
   const ChosenTokens chosen =
       choose_tokens(adjust(logits, batch, in_flight), logits, rules_of(batch), batch.cpu);

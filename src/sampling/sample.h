@@ -1,6 +1,6 @@
 // From logits to token ids, lazily on the current device: logit_bias, penalties, mask,
-// temperature, top_k, top_p, min_p, draw. Rows are independent: what a row draws depends on its own logits and
-// parameters only.
+// temperature, top_k, top_p, min_p, draw. Rows are independent: what a row draws depends on its own
+// logits and parameters only.
 #pragma once
 
 #include <vector>
@@ -23,13 +23,17 @@ struct Sampled {
 // in_flight: for each place, oldest first, [B] int32: a token of the row's output that only the
 // device knows yet, -1 for none; penalties count it as any other.
 [[nodiscard]] Sampled sample(
-    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
+    const mx::array& logits,
+    const SamplingBatch& batch,
+    const std::vector<mx::array>& in_flight = {}
 );
 
 // The reference: the chain in plain MLX operations, on any device; same contract. What is drawn may
 // differ where two decisions are closer than rounding.
 [[nodiscard]] Sampled sample_reference(
-    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
+    const mx::array& logits,
+    const SamplingBatch& batch,
+    const std::vector<mx::array>& in_flight = {}
 );
 
 }  // namespace mlxs

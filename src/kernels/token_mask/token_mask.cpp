@@ -1,4 +1,5 @@
-// The primitive copies rows, so that the model's own logits stay as they are for who else reads them.
+// The primitive copies rows, so that the model's own logits stay as they are for who else reads
+// them.
 #include "kernels/token_mask/token_mask.h"
 
 #include <mlx/allocator.h>
@@ -151,7 +152,8 @@ mx::array apply_token_masks(
     const std::vector<TokenMask>& masks,
     const std::shared_ptr<CpuContext>& cpu
 ) {
-  if (mx::to_stream({}).device != mx::Device::cpu) return apply_token_masks_reference(logits, masks);
+  if (mx::to_stream({}).device != mx::Device::cpu)
+    return apply_token_masks_reference(logits, masks);
   check(logits, masks);
   if (!has_mask(masks)) return logits;
   std::vector<OwnedMask> owned;

@@ -11,8 +11,8 @@
 
 namespace mlxs {
 
-// A bit for each token that may come: id i is bit i % 32 of word i / 32. Tokens beyond the words may
-// not. Empty: every token may.
+// A bit for each token that may come: id i is bit i % 32 of word i / 32. Tokens beyond the words
+// may not. Empty: every token may.
 using TokenMask = std::span<const std::uint32_t>;
 
 // logits [B, V] float32, a mask for each row -> [B, V] with -infinity for what may not come. The

@@ -151,9 +151,9 @@ class MessagesForm final : public DoorForm {
   [[nodiscard]] static json::array content_of(const DoorResult& result) {
     json::array content;
     if (!result.reasoning.empty())
-      content.push_back(json::object{
-          {"type", "thinking"}, {"thinking", result.reasoning}, {"signature", ""}
-      });
+      content.push_back(
+          json::object{{"type", "thinking"}, {"thinking", result.reasoning}, {"signature", ""}}
+      );
     if (!result.text.empty() || result.tool_calls.empty())
       content.push_back(json::object{{"type", "text"}, {"text", result.text}});
     for (const ToolCallDelta& call : result.tool_calls) {

@@ -97,9 +97,7 @@ void add_structured_outputs(FieldReader& body, std::vector<Constraint>& found) {
   );
 }
 
-std::optional<Constraint> schema_of_format(
-    FieldReader& format, const std::string& path
-) {
+std::optional<Constraint> schema_of_format(FieldReader& format, const std::string& path) {
   // OpenAI's chat has the schema one level deeper than its responses.
   const json::value* wrapped = format.any("json_schema");
   const json::value* schema = format.any("schema");
@@ -136,8 +134,7 @@ Constraint schema_constraint(const json::value& schema, const std::string& path)
 std::optional<Constraint> read_format(const json::value& value, const std::string& path) {
   FieldReader format(value, path);
   const auto type = format.word("type", {"text", "json_object", "json_schema", "structural_tag"});
-  if (!type)
-    throw Error(ErrorCode::invalid_request, path + ".type is missing", path + ".type");
+  if (!type) throw Error(ErrorCode::invalid_request, path + ".type is missing", path + ".type");
   std::optional<Constraint> constraint;
   if (*type == "json_schema") {
     constraint = schema_of_format(format, path);
@@ -163,9 +160,7 @@ std::optional<Constraint> read_constraint(FieldReader& fields) {
       found.push_back(std::move(*constraint));
   }
   add_structured_outputs(fields, found);
-  add_common(
-      fields, {"guided_json", "guided_regex", "guided_choice", "guided_grammar"}, found
-  );
+  add_common(fields, {"guided_json", "guided_regex", "guided_choice", "guided_grammar"}, found);
   static_cast<void>(fields.string("guided_decoding_backend"));  // there is one
   fields.refuse({"guided_whitespace_pattern"});
   if (found.empty()) return std::nullopt;

@@ -1,5 +1,5 @@
-// The fields by which clients ask for a form of the output: OpenAI's, vLLM's and llama-server's names
-// for the same few constraints.
+// The fields by which clients ask for a form of the output: OpenAI's, vLLM's and llama-server's
+// names for the same few constraints.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,9 @@ namespace mlxs {
 
 // `response_format`, or the `text.format` of a response, whose schema stands in the format itself.
 // RETURNS: nothing for the type text. ERRORS: Error with the path.
-[[nodiscard]] std::optional<Constraint> read_format(const json::value& value, const std::string& path);
+[[nodiscard]] std::optional<Constraint> read_format(
+    const json::value& value, const std::string& path
+);
 
 // response_format, structured_outputs, and vLLM's older guided_*. RETURNS: the one that is there.
 // ERRORS: Error with the path; invalid_value where there are several.

@@ -146,9 +146,7 @@ std::optional<Constraint> read_constraint_fields(FieldReader& fields) {
   }
   if (schema != nullptr) return schema_constraint(*schema, "json_schema");
   if (grammar.empty()) return std::nullopt;
-  return Constraint{
-      .kind = ConstraintKind::gbnf, .text = std::string(grammar), .param = "grammar"
-  };
+  return Constraint{.kind = ConstraintKind::gbnf, .text = std::string(grammar), .param = "grammar"};
 }
 
 void read_pieces(const json::array& items, int vocab_size, LlamaCall& call) {

@@ -79,8 +79,8 @@ void read_think(FieldReader& fields, const ApiModel& model, ChatPrompt& prompt) 
     );
   }
   if (model.info.reasoning_format.empty()) return;
-  prompt.template_kwargs_json = think->get_bool() ? R"({"enable_thinking":true})"
-                                                  : R"({"enable_thinking":false})";
+  prompt.template_kwargs_json =
+      think->get_bool() ? R"({"enable_thinking":true})" : R"({"enable_thinking":false})";
 }
 
 std::string read_ollama_tools(FieldReader& fields) {
@@ -133,8 +133,9 @@ json::object read_message(const json::value& value, const std::string& path) {
     result["tool_calls"] = read_tool_calls(*calls, path + ".tool_calls");
   for (const std::string_view name : {"tool_name", "tool_call_id", "name"}) {
     const auto text = message.string(name);
-    if (text) result[name == "tool_name" ? json::string_view("name") : to_json_view(name)] =
-        to_json_view(*text);
+    if (text)
+      result[name == "tool_name" ? json::string_view("name") : to_json_view(name)] =
+          to_json_view(*text);
   }
   message.finish();
   return result;

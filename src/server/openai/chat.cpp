@@ -43,9 +43,8 @@ class ChatFormat final : public ReplyFormat {
   [[nodiscard]] std::string_view chunk_name() const override { return "chat.completion.chunk"; }
   [[nodiscard]] std::string_view prompt_param() const override { return "messages"; }
 
-  [[nodiscard]] json::object whole_choice(
-      std::size_t index, const ChoiceResult& result
-  ) const override {
+  [[nodiscard]] json::object whole_choice(std::size_t index, const ChoiceResult& result)
+      const override {
     json::object message;
     message["role"] = "assistant";
     const bool has_content = !result.text.empty() || result.tool_calls.empty();
@@ -68,9 +67,8 @@ class ChatFormat final : public ReplyFormat {
     return chunk_choice(index, std::move(delta), nullptr);
   }
 
-  [[nodiscard]] std::optional<json::object> delta_choice(
-      std::size_t index, const Event& event
-  ) const override {
+  [[nodiscard]] std::optional<json::object> delta_choice(std::size_t index, const Event& event)
+      const override {
     json::object delta;
     if (shows_reasoning_ && !event.reasoning.empty()) add_reasoning(event.reasoning, delta);
     if (!event.text.empty()) delta["content"] = event.text;

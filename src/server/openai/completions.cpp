@@ -33,17 +33,15 @@ class CompletionFormat final : public ReplyFormat {
   [[nodiscard]] std::string_view chunk_name() const override { return "text_completion"; }
   [[nodiscard]] std::string_view prompt_param() const override { return "prompt"; }
 
-  [[nodiscard]] json::object whole_choice(
-      std::size_t index, const ChoiceResult& result
-  ) const override {
+  [[nodiscard]] json::object whole_choice(std::size_t index, const ChoiceResult& result)
+      const override {
     return text_choice(index, result.text, finish_word(result.finish));
   }
   [[nodiscard]] std::optional<json::object> opening_choice(std::size_t) const override {
     return std::nullopt;
   }
-  [[nodiscard]] std::optional<json::object> delta_choice(
-      std::size_t index, const Event& event
-  ) const override {
+  [[nodiscard]] std::optional<json::object> delta_choice(std::size_t index, const Event& event)
+      const override {
     if (event.text.empty()) return std::nullopt;
     return text_choice(index, event.text, nullptr);
   }

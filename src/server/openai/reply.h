@@ -32,9 +32,8 @@ class ReplyFormat {
   [[nodiscard]] virtual std::string_view prompt_param(
   ) const = 0;  // the field that holds the prompt
 
-  [[nodiscard]] virtual json::object whole_choice(
-      std::size_t index, const ChoiceResult& result
-  ) const = 0;
+  [[nodiscard]] virtual json::object whole_choice(std::size_t index, const ChoiceResult& result)
+      const = 0;
   [[nodiscard]] virtual std::optional<json::object> opening_choice(std::size_t index
   ) const = 0;  // of a stream
   // RETURNS: nothing where the event has nothing to show.

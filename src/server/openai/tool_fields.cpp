@@ -24,7 +24,9 @@ ToolChoice read_choice_word(std::string_view word, const std::string& path) {
   throw Error(
       ErrorCode::invalid_value,
       fmt::format(
-          "{} must be none, auto, required or an object, got {}", path, json_quote(word.substr(0, 40))
+          "{} must be none, auto, required or an object, got {}",
+          path,
+          json_quote(word.substr(0, 40))
       ),
       path
   );

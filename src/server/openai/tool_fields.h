@@ -1,5 +1,5 @@
-// The fields of tools that OpenAI's chat and responses have in common, and what an answer's tool calls
-// look like in chat's form.
+// The fields of tools that OpenAI's chat and responses have in common, and what an answer's tool
+// calls look like in chat's form.
 #pragma once
 
 #include <optional>
@@ -13,9 +13,9 @@
 
 namespace mlxs {
 
-// tool_choice and parallel_tool_calls. A named function is {"type": "function", "function": {"name"}}
-// in chat, and {"type": "function", "name"} in responses; both are taken.
-// ERRORS: Error with the path; unsupported for choices of another type.
+// tool_choice and parallel_tool_calls. A named function is {"type": "function", "function":
+// {"name"}} in chat, and {"type": "function", "name"} in responses; both are taken. ERRORS: Error
+// with the path; unsupported for choices of another type.
 [[nodiscard]] ToolParams read_tool_params(FieldReader& fields);
 
 // Adds a piece of calls to what came of them before: whole calls, in order.

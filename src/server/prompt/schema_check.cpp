@@ -1,4 +1,5 @@
-// POST /v1/schema/check: what a schema is worth as a constraint, before anything is generated with it.
+// POST /v1/schema/check: what a schema is worth as a constraint, before anything is generated with
+// it.
 #include <string>
 
 #include "base/json.h"

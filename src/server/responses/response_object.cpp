@@ -132,8 +132,7 @@ json::object finished_response(const ResponseFacts& facts, const DoorResult& res
   if (result.finish.reason == FinishReason::length)
     object["incomplete_details"] = {{"reason", "max_output_tokens"}};
   json::array output;
-  if (!result.reasoning.empty())
-    output.push_back(reasoning_item(facts, status, result.reasoning));
+  if (!result.reasoning.empty()) output.push_back(reasoning_item(facts, status, result.reasoning));
   if (!result.text.empty() || result.tool_calls.empty())
     output.push_back(message_item(facts, status, result.text));
   for (const ToolCallDelta& call : result.tool_calls)
