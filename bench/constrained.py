@@ -20,7 +20,11 @@ ENDLESS_ARRAY = {
     "type": "array",
     "items": {
         "type": "object",
-        "properties": {"name": {"type": "string"}, "kind": {"enum": ["sun", "rain", "snow"]}, "size": {"type": "integer"}},
+        "properties": {
+            "name": {"type": "string"},
+            "kind": {"enum": ["sun", "rain", "snow"]},
+            "size": {"type": "integer"},
+        },
         "required": ["name", "kind", "size"],
         "additionalProperties": False,
     },

@@ -107,9 +107,7 @@ def arrays(rng: random.Random) -> tuple[Schema, bool]:
 
 def recursive(rng: random.Random) -> tuple[Schema, bool]:
     name, link = rng.sample(WORDS, 2)
-    node = closed(
-        {name: leaf(rng), link: {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}}, [name, link]
-    )
+    node = closed({name: leaf(rng), link: {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}}, [name, link])
     if rng.random() < 0.5:
         node = closed(
             {name: leaf(rng), link: {"type": "array", "items": {"$ref": "#/$defs/node"}, "maxItems": 2}},
@@ -121,9 +119,7 @@ def recursive(rng: random.Random) -> tuple[Schema, bool]:
 def patterns(rng: random.Random) -> tuple[Schema, bool]:
     names = rng.sample(WORDS, rng.randint(1, 3))
     chosen = {name: rng.choice(PATTERNS) for name in names}
-    properties: dict[str, Schema] = {
-        name: {"type": "string", "pattern": pattern} for name, pattern in chosen.items()
-    }
+    properties: dict[str, Schema] = {name: {"type": "string", "pattern": pattern} for name, pattern in chosen.items()}
     is_bounded = not any("*" in pattern or "+" in pattern for pattern in chosen.values())
     return closed(properties, names), is_bounded
 

@@ -171,6 +171,16 @@ void check_tools(const Request& request, const Tools& tools, const TextModel& te
   }
 }
 
+// The variable by which templates are told to leave the reasoning out: a constraint then holds from
+// the first token on.
+bool has_thinking_off(const ChatPrompt& chat) {
+  if (chat.template_kwargs_json.empty()) return false;
+  const json::value variables = parse_json(chat.template_kwargs_json);
+  const json::object* object = variables.if_object();
+  const json::value* value = object != nullptr ? object->if_contains("enable_thinking") : nullptr;
+  return value != nullptr && *value == false;
+}
+
 std::uint64_t random_seed() {
   std::random_device device;
   return (std::uint64_t{device()} << 32U) | device();
@@ -194,7 +204,8 @@ void plan_chat(
     plan.guide.grammar = tool_grammar(tools, request.tools, text);
     options.reasoning.other_ends = text.tool_format->opening_marks;
   }
-  plan.guide.reasoning = options.reasoning;
+  if (!has_thinking_off(std::get<ChatPrompt>(request.prompt)))
+    plan.guide.reasoning = options.reasoning;
   if (options.reasoning.format == nullptr && options.tools.format == nullptr) return;
   plan.written_special_ids = special_ids_in_output(text.tokenizer, options);
   plan.parser = std::move(options);
@@ -236,8 +247,9 @@ OutputPlan plan_output(
         constraint.param.empty() ? "constraint" : constraint.param
     );
   }
-  plan.guide.max_reasoning_tokens = request.reasoning.max_tokens;
-  if (request.reasoning.max_tokens && plan.guide.reasoning.format == nullptr)
+  if (plan.guide.reasoning.format != nullptr)
+    plan.guide.max_reasoning_tokens = request.reasoning.max_tokens;
+  if (request.reasoning.max_tokens && text.reasoning_format == nullptr)
     unsupported(
         "this model does not think before it answers, so that there is nothing to limit",
         "thinking_token_budget"

@@ -156,9 +156,7 @@ def test_openai_responses(client: openai.OpenAI, model: str) -> None:
         final = stream.get_final_response()
     assert [item.arguments for item in final.output if item.type == "function_call"] == [calls[0].arguments]
     output = {"type": "function_call_output", "call_id": calls[0].call_id, "output": "Sunny"}
-    after = client.responses.create(
-        model=model, previous_response_id=whole.id, input=[output], max_output_tokens=10
-    )
+    after = client.responses.create(model=model, previous_response_id=whole.id, input=[output], max_output_tokens=10)
     assert after.output
 
 

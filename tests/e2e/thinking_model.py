@@ -51,7 +51,8 @@ def tokenizer() -> dict[str, object]:
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": 256 + at, "content": mark, "special": mark.startswith("<|"), **flags} for at, mark in enumerate(MARKS)
+            {"id": 256 + at, "content": mark, "special": mark.startswith("<|"), **flags}
+            for at, mark in enumerate(MARKS)
         ],
         "normalizer": None,
         "pre_tokenizer": byte_level,
