@@ -15,10 +15,45 @@ from typing import Any
 
 OUTPUT = Path(__file__).resolve().parents[1] / "tests" / "golden" / "schemas.jsonl"
 PER_KIND = 50
-WORDS = (
-    "name age city title color size status price email id code note tags items parent left right value kind unit "
-    "score level start end owner street country zip phone active count total rate mode target source path"
-).split()
+WORDS = [
+    "name",
+    "age",
+    "city",
+    "title",
+    "color",
+    "size",
+    "status",
+    "price",
+    "email",
+    "id",
+    "code",
+    "note",
+    "tags",
+    "items",
+    "parent",
+    "left",
+    "right",
+    "value",
+    "kind",
+    "unit",
+    "score",
+    "level",
+    "start",
+    "end",
+    "owner",
+    "street",
+    "country",
+    "zip",
+    "phone",
+    "active",
+    "count",
+    "total",
+    "rate",
+    "mode",
+    "target",
+    "source",
+    "path",
+]
 PATTERNS = [
     "^[A-Z]{3}-[0-9]{4}$",
     "^[a-z]{2,8}$",
