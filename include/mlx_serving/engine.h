@@ -16,6 +16,13 @@
 
 namespace mlxs {
 
+// The texts of the tokens between which a model was trained to fill in; empty: it was not.
+struct FillInMiddle {
+  std::string prefix = {};
+  std::string suffix = {};
+  std::string middle = {};
+};
+
 struct ModelInfo {
   std::string name = {};    // as clients name it: the folder's or file's name without extension
   std::string family = {};  // "llama"
@@ -25,8 +32,9 @@ struct ModelInfo {
   std::int64_t weight_bytes = 0;
   std::int64_t kv_bytes_per_token = 0;
   bool has_chat_template = false;
-  std::string tool_format = {};          // how it calls tools: "hermes"; empty: not known
-  std::string reasoning_format = {};     // how it marks its reasoning: "think"; empty: it does not
+  std::string tool_format = {};       // how it calls tools: "hermes"; empty: not known
+  std::string reasoning_format = {};  // how it marks its reasoning: "think"; empty: it does not
+  FillInMiddle fill_in_middle = {};
   SamplingParams default_sampling = {};  // the model's own recommendation, where its files have one
 };
 

@@ -17,6 +17,7 @@
 #include "engine/heartbeat.h"
 #include "engine/live_output.h"
 #include "engine/mask_job.h"
+#include "engine/prompt_output.h"
 #include "engine/runner.h"
 #include "engine/salt_table.h"
 #include "engine/scheduler/scheduler.h"
@@ -69,6 +70,7 @@ class EngineLoop final : public DeviceWorker {
     Ticket ticket;
     LiveOutput output;
     TierSalts salts;
+    PromptOutput prompt;
     TimePoint last_token_at = kNever;
   };
 
@@ -84,7 +86,8 @@ class EngineLoop final : public DeviceWorker {
   void add_masks(Batch& batch);
   void collect_oldest();
   void publish(const std::vector<NewToken>& tokens, TimePoint now);
-  void publish_token(SequenceId id, std::int32_t token_id, TimePoint now);
+  void publish_token(SequenceId id, const SampledToken& token, TimePoint now);
+  void collect_prompts(const StepResult& result);
   void fail_step(std::uint64_t step, const std::string& what);
   void finish(SequenceId id, Finish finish, const OutputDelta& last, Keep keep);
   void fail(SequenceId id, const Error& error);

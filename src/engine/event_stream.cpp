@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "mlx_serving/event.h"
@@ -55,14 +56,28 @@ void EventStream::accept(int num_prompt_tokens) {
   announce();
 }
 
-void EventStream::append(std::int32_t token_id, const OutputDelta& delta) {
+void EventStream::append(
+    std::int32_t token_id, const OutputDelta& delta, const TokenLogprobs* logprobs
+) {
   num_unread_.fetch_add(1, std::memory_order_acq_rel);
   {
     MutexLock lock(mutex_);
     pending_.token_ids.push_back(token_id);
     unread_.append(delta);
+    if (logprobs != nullptr) pending_.logprobs.push_back(*logprobs);
   }
   announce();
+}
+
+void EventStream::tell_prompt(std::vector<std::int32_t> ids, std::vector<TokenLogprobs> logprobs) {
+  MutexLock lock(mutex_);
+  pending_.prompt_ids = std::move(ids);
+  pending_.prompt_logprobs = std::move(logprobs);
+}
+
+void EventStream::tell_embedding(std::vector<float> embedding) {
+  MutexLock lock(mutex_);
+  pending_.embedding = std::move(embedding);
 }
 
 void EventStream::finish(Finish finish, const OutputDelta& last) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "engine/doorbell.h"
@@ -31,7 +32,13 @@ class EventStream {
 
   // The engine's side.
   void accept(int num_prompt_tokens);
-  void append(std::int32_t token_id, const OutputDelta& delta);
+  // `logprobs` of the token may be null.
+  void append(
+      std::int32_t token_id, const OutputDelta& delta, const TokenLogprobs* logprobs = nullptr
+  );
+  // What is told of the prompt goes with the first token: called before it is appended.
+  void tell_prompt(std::vector<std::int32_t> ids, std::vector<TokenLogprobs> logprobs);
+  void tell_embedding(std::vector<float> embedding);  // before finish()
   void finish(Finish finish, const OutputDelta& last);
   [[nodiscard]] bool is_cancelled() const { return is_cancelled_.load(std::memory_order_acquire); }
   [[nodiscard]] bool is_backed_up() const {

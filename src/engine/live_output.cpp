@@ -36,7 +36,14 @@ LiveOutput::LiveOutput(
     const TextModel& text, const StopParams& stop, OutputPlan& plan, std::size_t index
 )
     : stop_token_ids_(stop_tokens(text, stop, plan)),
-      text_(text.tokenizer, stop.stop, {.written_special_ids = plan.written_special_ids}),
+      includes_stop_(stop.includes_stop),
+      text_(
+          text.tokenizer,
+          {.decode = {.written_special_ids = plan.written_special_ids},
+           .stop = stop.stop,
+           .includes_stop = stop.includes_stop,
+           .min_tokens = stop.min_tokens}
+      ),
       guide_(index < plan.guides.size() ? std::move(plan.guides[index]) : nullptr) {
   if (!plan.parser) return;
   OutputParserOptions options = *plan.parser;
@@ -47,8 +54,13 @@ LiveOutput::LiveOutput(
 LiveOutput::Piece LiveOutput::take(std::int32_t token_id) {
   const bool is_stop_token = std::ranges::find(stop_token_ids_, token_id) != stop_token_ids_.end();
   const bool is_complete = guide(token_id, is_stop_token);
-  std::string shown = is_stop_token ? std::string() : text_.append(token_id);
-  Piece piece{.delta = {}, .is_end = is_stop_token || is_complete || text_.is_stopped()};
+  const bool is_shown = !is_stop_token || includes_stop_;
+  std::string shown = is_shown ? text_.append(token_id) : std::string();
+  Piece piece{
+      .delta = {},
+      .is_end = is_stop_token || is_complete || text_.is_stopped(),
+      .is_shown = is_shown
+  };
   if (parser_) {
     piece.delta = parser_->append(shown);
   } else {

@@ -25,7 +25,8 @@ class LiveOutput {
  public:
   struct Piece {
     OutputDelta delta = {};
-    bool is_end = false;  // the output ends with this token, by itself
+    bool is_end = false;   // the output ends with this token, by itself
+    bool is_shown = true;  // the token is part of the output
   };
 
   // `index` is of the output among those of one request; its guide is taken out of the plan.
@@ -51,6 +52,7 @@ class LiveOutput {
   [[nodiscard]] bool guide(std::int32_t token_id, bool is_stop_token);
 
   std::vector<std::int32_t> stop_token_ids_;  // the model's end tokens included
+  bool includes_stop_;                        // the text of a stop token is shown
   OutputText text_;
   std::optional<OutputParser> parser_;  // none: everything is text
   std::unique_ptr<OutputGuide> guide_;  // null: any token may come

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mlx_serving/engine.h"
 #include "model/checkpoint/text_sources.h"
 #include "text/chat_template.h"
 #include "text/grammar.h"
@@ -51,6 +52,8 @@ struct TextModel {
 // Fills in what a chat template's source tells of the model's manners. A model whose template knows
 // no tools is told about them in Hermes' format.
 void read_formats(std::string_view template_source, TextModel& model);
+// RETURNS: the marks of a known family of models, where the vocabulary has all three.
+[[nodiscard]] FillInMiddle find_fill_in_middle(const Tokenizer& tokenizer);
 
 // For random weights, whose tokens mean nothing: token i reads "<token i>". REQUIRES: vocab_size >
 // 0.

@@ -17,6 +17,7 @@
 #include "engine/output_plan.h"
 #include "engine/prompt_text.h"
 #include "engine/request_check.h"
+#include "engine/token_rules_text.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/output.h"
@@ -70,11 +71,14 @@ void TextStage::prepare_and_deliver(SubmittedRequest submitted) {
   };
   Request& request = submitted.request;
   try {
+    if (request.pooling) request.stop.max_tokens = 1;  // it ends at the end of its prompt
     check_request(request, info_);
     if (auto* chat = std::get_if<ChatPrompt>(&request.prompt);
         chat != nullptr && request.tools.choice == ToolChoice::none)
       chat->tools_json.clear();
+    auto rules = make_token_rules(request, info_, *text_);
     auto token_ids = prompt_ids(request.prompt, info_, *text_);
+    truncate_prompt(request, info_, token_ids);
     const int max_length = check_prompt(token_ids, request.stop, info_);
     OutputPlan output = plan_output(request, token_ids, *text_);
     make_guides(output, tickets.size(), *text_);
@@ -82,6 +86,9 @@ void TextStage::prepare_and_deliver(SubmittedRequest submitted) {
         {.prompt_ids = std::move(token_ids),
          .max_length = max_length,
          .sampling = std::move(request.sampling),
+         .rules = std::move(rules),
+         .pooling = request.pooling,
+         .returns_prompt = request.returns_prompt,
          .stop = std::move(request.stop),
          .scheduling = std::move(request.scheduling),
          .prefix_cache = std::move(request.prefix_cache),

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "engine/open_requests.h"
 #include "engine/output_plan.h"
 #include "mlx_serving/request.h"
+#include "sampling/token_rules.h"
 
 namespace mlxs {
 
@@ -28,6 +30,9 @@ struct PreparedRequest {
   std::vector<std::int32_t> prompt_ids = {};
   int max_length = 0;  // tokens of prompt and output at which it ends
   SamplingParams sampling = {};
+  std::shared_ptr<const TokenRules> rules = {};  // null: none
+  std::optional<Pooling> pooling = {};
+  bool returns_prompt = false;
   StopParams stop = {};
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};

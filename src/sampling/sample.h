@@ -1,6 +1,6 @@
-// From logits to token ids, lazily on the current device: logit_bias, penalties, mask,
-// temperature, top_k, top_p, min_p, draw. Rows are independent: what a row draws depends on its own
-// logits and parameters only.
+// From logits to token ids, lazily on the current device: biases and bans, penalties, mask, the
+// row's filters, draw. Rows are independent: what a row draws depends on its own logits and
+// parameters only.
 #pragma once
 
 #include <vector>
@@ -14,6 +14,12 @@ struct Sampled {
   mx::array tokens;  // [B] int32, in [0, V) also for rows that are not valid
   // [B] bool: the logits have no NaN, no +infinity, and some value above -infinity
   mx::array valid;
+  // [B] float32: -log2 of the token's probability among what the row's filters left; 0 for rows
+  // without SamplingRow::filters
+  mx::array surprises;
+  // [K, V] float32: for the rows with SamplingRow::is_kept, in order, the logits that the token was
+  // drawn from, -infinity for those that were left out; K may be 0
+  mx::array kept;
 };
 
 // logits [B, V] float32; -infinity excludes a token. Greedy rows take the best token, of equal ones

@@ -50,6 +50,7 @@ void Run::apply(const Event& event) {
   result_.reasoning += event.reasoning;
   add_tool_calls(event.tool_calls, result_.tool_calls);
   result_.token_ids.insert(result_.token_ids.end(), event.token_ids.begin(), event.token_ids.end());
+  result_.logprobs.insert(result_.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
   if (!event.finish) return;
   if (event.finish->reason == FinishReason::cancelled)
     throw Error(ErrorCode::cancelled, "the request was cancelled");

@@ -32,6 +32,7 @@ struct DoorResult {
   std::string reasoning;
   std::vector<ToolCallDelta> tool_calls;  // whole ones
   std::vector<std::int32_t> token_ids;
+  std::vector<TokenLogprobs> logprobs;
   Finish finish;
 };
 

@@ -16,6 +16,7 @@
 #include "mlx_serving/request.h"
 #include "server/door/answer_one.h"
 #include "server/door/constraint_fields.h"
+#include "server/door/logprob_fields.h"
 #include "server/door/neutral_fields.h"
 #include "server/ollama/options.h"
 #include "server/openai/api_model.h"
@@ -26,12 +27,11 @@ namespace mlxs {
 namespace {
 
 constexpr std::string_view kLatest = ":latest";
-constexpr std::array<std::string_view, 2> kCommonEmpty = {"logprobs", "truncate"};
+constexpr std::array<std::string_view, 1> kCommonEmpty = {"truncate"};
 constexpr std::array<std::string_view, 4> kGenerateEmpty = {
     "images", "suffix", "template", "context"
 };
 constexpr std::array<std::string_view, 1> kMessageEmpty = {"images"};
-constexpr std::array kNoTopLogprobs = {NeutralNumber{"top_logprobs", 0.0}};
 
 // A model stays as long as the server does.
 void check_keep_alive(FieldReader& fields) {
@@ -61,7 +61,7 @@ OllamaCall read_common(FieldReader& fields, const ApiModel& model) {
   read_ollama_options(fields, model, call.door.request);
   check_empty(fields, kCommonEmpty);
   call.door.request.constraint = read_ollama_format(fields);
-  check_neutral_numbers(fields, kNoTopLogprobs);
+  read_chat_logprobs(fields, call.door.request.sampling.logprobs);
   check_keep_alive(fields);
   return call;
 }

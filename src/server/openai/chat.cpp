@@ -11,6 +11,7 @@
 #include "server/http/task.h"
 #include "server/openai/answer.h"
 #include "server/openai/call.h"
+#include "server/openai/choice_extras.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/reply.h"
 #include "server/openai/routes.h"
@@ -42,6 +43,7 @@ class ChatFormat final : public ReplyFormat {
   [[nodiscard]] std::string_view whole_name() const override { return "chat.completion"; }
   [[nodiscard]] std::string_view chunk_name() const override { return "chat.completion.chunk"; }
   [[nodiscard]] std::string_view prompt_param() const override { return "messages"; }
+  [[nodiscard]] LogprobForm logprob_form() const override { return LogprobForm::chat; }
 
   [[nodiscard]] json::object whole_choice(std::size_t index, const ChoiceResult& result)
       const override {
@@ -74,6 +76,12 @@ class ChatFormat final : public ReplyFormat {
     if (!event.text.empty()) delta["content"] = event.text;
     if (!event.tool_calls.empty()) delta["tool_calls"] = tool_call_deltas(event.tool_calls);
     if (delta.empty()) return std::nullopt;
+    return chunk_choice(index, std::move(delta), nullptr);
+  }
+
+  [[nodiscard]] json::object empty_choice(std::size_t index) const override {
+    json::object delta;
+    delta["content"] = "";
     return chunk_choice(index, std::move(delta), nullptr);
   }
 

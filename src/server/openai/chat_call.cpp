@@ -117,11 +117,6 @@ void check_modalities(FieldReader& fields) {
 }
 
 void check_unsupported(FieldReader& fields) {
-  if (fields.boolean("logprobs").value_or(false))
-    unsupported("logprobs", "is not supported by this server; leave it out");
-  static constexpr IntegerRule kTopLogprobs{"top_logprobs", 0, 20};
-  if (fields.integer(kTopLogprobs).value_or(0) > 0)
-    unsupported("top_logprobs", "is not supported by this server; leave it out");
   if (fields.boolean("continue_final_message").value_or(false)) {
     unsupported("continue_final_message", "is not supported by this server; leave it out");
   }
@@ -135,8 +130,7 @@ void check_unsupported(FieldReader& fields) {
        "web_search_options",
        "chat_template",
        "documents",
-       "echo",
-       "min_tokens"}
+       "echo"}
   );
 }
 
@@ -149,6 +143,8 @@ Call parse_chat_call(std::string_view body, const ApiModel& model) {
   const json::array* messages = fields.array("messages");
   if (messages == nullptr)
     throw Error(ErrorCode::invalid_request, "you must provide a messages parameter", "messages");
+  read_chat_logprobs(fields, common.sampling.logprobs);
+  read_tokens_of_reply(fields, model, common);
   check_unsupported(fields);
   check_modalities(fields);
   const ToolParams tools = read_tool_params(fields);

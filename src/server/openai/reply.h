@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "mlx_serving/event.h"
+#include "server/openai/choice_extras.h"
 
 namespace mlxs {
 
@@ -31,6 +32,7 @@ class ReplyFormat {
   [[nodiscard]] virtual std::string_view chunk_name() const = 0;  // and of a chunk
   [[nodiscard]] virtual std::string_view prompt_param(
   ) const = 0;  // the field that holds the prompt
+  [[nodiscard]] virtual LogprobForm logprob_form() const = 0;
 
   [[nodiscard]] virtual json::object whole_choice(std::size_t index, const ChoiceResult& result)
       const = 0;
@@ -40,6 +42,8 @@ class ReplyFormat {
   [[nodiscard]] virtual std::optional<json::object> delta_choice(
       std::size_t index, const Event& event
   ) const = 0;
+  // RETURNS: a delta without anything, for what is told beside it.
+  [[nodiscard]] virtual json::object empty_choice(std::size_t index) const = 0;
   [[nodiscard]] virtual json::object closing_choice(std::size_t index, const Finish& finish)
       const = 0;
 };

@@ -5,10 +5,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "mlx_serving/event.h"
 #include "server/door/answer_one.h"
+#include "server/door/logprob_json.h"
 #include "server/http/message.h"
 #include "server/http/task.h"
 #include "server/openai/field_reader.h"
@@ -49,6 +51,10 @@ json::object ResponseForm::place() const {
   return members;
 }
 
+json::array ResponseForm::logprobs_of(const std::vector<TokenLogprobs>& logprobs) const {
+  return LogprobWriter(context_.engine).entries(logprobs);
+}
+
 std::string ResponseForm::opening(int) {
   json::object created;
   created["response"] = unfinished_response(facts_);
@@ -60,6 +66,7 @@ std::string ResponseForm::opening(int) {
 std::string ResponseForm::open_item(json::object item) {
   item_id_ = std::string(to_view(item["id"].as_string()));
   content_.clear();
+  content_logprobs_.clear();
   json::object members;
   members["output_index"] = num_items_++;
   members["item"] = std::move(item);
@@ -86,7 +93,9 @@ std::string ResponseForm::add_reasoning(const std::string& reasoning) {
   return out + event("response.reasoning_text.delta", std::move(members));
 }
 
-std::string ResponseForm::add_text(const std::string& text) {
+std::string ResponseForm::add_text(
+    const std::string& text, const std::vector<TokenLogprobs>& logprobs
+) {
   std::string out;
   if (open_ != Open::message) {
     out = close_item("completed");
@@ -94,11 +103,13 @@ std::string ResponseForm::add_text(const std::string& text) {
     out += open_item(message_item(facts_, "in_progress", {}));
     out += open_part(text_part({}));
   }
-  if (text.empty()) return out;
+  if (text.empty() && logprobs.empty()) return out;
   content_ += text;
+  const json::array told = logprobs_of(logprobs);
+  content_logprobs_.insert(content_logprobs_.end(), told.begin(), told.end());
   json::object members = place();
   members["delta"] = text;
-  members["logprobs"] = json::array();
+  members["logprobs"] = told;
   return out + event("response.output_text.delta", std::move(members));
 }
 
@@ -133,13 +144,14 @@ std::string ResponseForm::close_content(std::string_view status) {
   const bool is_message = open_ == Open::message;
   json::object text = place();
   text["text"] = content_;
-  if (is_message) text["logprobs"] = json::array();
+  const OutputPart output{.text = content_, .logprobs = content_logprobs_};
+  if (is_message) text["logprobs"] = content_logprobs_;
   json::object part = place();
-  part["part"] = is_message ? text_part(content_) : reasoning_part(content_);
+  part["part"] = is_message ? text_part(output) : reasoning_part(content_);
   json::object done;
   done["output_index"] = num_items_ - 1;
-  done["item"] = is_message ? message_item(facts_, status, content_)
-                            : reasoning_item(facts_, status, content_);
+  done["item"] =
+      is_message ? message_item(facts_, status, output) : reasoning_item(facts_, status, content_);
   std::string out = event(
       is_message ? "response.output_text.done" : "response.reasoning_text.done", std::move(text)
   );
@@ -157,18 +169,18 @@ std::string ResponseForm::close_item(std::string_view status) {
 std::string ResponseForm::delta(const Event& part) {
   std::string out;
   if (!part.reasoning.empty()) out += add_reasoning(part.reasoning);
-  if (!part.text.empty()) out += add_text(part.text);
+  if (!part.text.empty() || !part.logprobs.empty()) out += add_text(part.text, part.logprobs);
   for (const ToolCallDelta& piece : part.tool_calls) out += add_call(piece);
   return out;
 }
 
 std::string ResponseForm::closing(const DoorResult& result) {
   // An answer has at least one item.
-  std::string out = num_items_ == 0 ? add_text({}) : std::string();
+  std::string out = num_items_ == 0 ? add_text({}, {}) : std::string();
   const std::string status(finished_status(result.finish));
   out += close_item(status);
   json::object last;
-  last["response"] = finished_response(facts_, result);
+  last["response"] = finished_response(facts_, result, logprobs_of(result.logprobs));
   return out + event("response." + status, std::move(last));
 }
 
@@ -179,7 +191,7 @@ std::string ResponseForm::broken(const HttpFault& fault) {
 }
 
 std::string ResponseForm::whole(const DoorResult& result) {
-  return json::serialize(finished_response(facts_, result));
+  return json::serialize(finished_response(facts_, result, logprobs_of(result.logprobs)));
 }
 
 Task<void> ResponseForm::store() {
@@ -193,7 +205,8 @@ Task<void> ResponseForm::store() {
 
 Task<void> ResponseForm::finished(const DoorResult& result) {
   stored_.status = finished_status(result.finish);
-  stored_.response = json::serialize(finished_response(facts_, result));
+  stored_.response =
+      json::serialize(finished_response(facts_, result, logprobs_of(result.logprobs)));
   stored_.conversation = with_answer(stored_.conversation, result);
   co_await store();
 }

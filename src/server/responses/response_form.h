@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "mlx_serving/event.h"
@@ -49,8 +50,11 @@ class ResponseForm final : public DoorForm {
   [[nodiscard]] std::string close_call(std::string_view status);
   [[nodiscard]] std::string close_content(std::string_view status);
   [[nodiscard]] std::string add_reasoning(const std::string& reasoning);
-  [[nodiscard]] std::string add_text(const std::string& text);
+  [[nodiscard]] std::string add_text(
+      const std::string& text, const std::vector<TokenLogprobs>& logprobs
+  );
   [[nodiscard]] std::string add_call(const ToolCallDelta& piece);
+  [[nodiscard]] json::array logprobs_of(const std::vector<TokenLogprobs>& logprobs) const;
   [[nodiscard]] Task<void> store();
 
   const ApiContext& context_;
@@ -60,8 +64,9 @@ class ResponseForm final : public DoorForm {
   Open open_ = Open::nothing;  // the output item that grows
   int num_items_ = 0;
   std::string item_id_;
-  std::string content_;  // of the open item
-  ToolCallDelta call_;   // likewise
+  std::string content_;           // of the open item
+  json::array content_logprobs_;  // likewise
+  ToolCallDelta call_;            // likewise
 };
 
 }  // namespace mlxs

@@ -65,12 +65,12 @@ std::string_view finished_status(const Finish& finish) {
   return finish.reason == FinishReason::length ? "incomplete" : "completed";
 }
 
-json::object text_part(std::string_view text) {
+json::object text_part(const OutputPart& output) {
   json::object part;
   part["type"] = "output_text";
   part["annotations"] = json::array();
-  part["logprobs"] = json::array();
-  part["text"] = to_json_view(text);
+  part["logprobs"] = output.logprobs;
+  part["text"] = to_json_view(output.text);
   return part;
 }
 
@@ -109,10 +109,10 @@ json::object call_item(
 }
 
 json::object message_item(
-    const ResponseFacts& facts, std::string_view status, std::string_view text
+    const ResponseFacts& facts, std::string_view status, const OutputPart& part
 ) {
   json::array content;
-  if (status != "in_progress") content.push_back(text_part(text));
+  if (status != "in_progress") content.push_back(text_part(part));
   json::object item;
   item["id"] = facts.message_id;
   item["type"] = "message";
@@ -126,15 +126,20 @@ json::object unfinished_response(const ResponseFacts& facts) {
   return response_object(facts, "in_progress");
 }
 
-json::object finished_response(const ResponseFacts& facts, const DoorResult& result) {
+json::object finished_response(
+    const ResponseFacts& facts, const DoorResult& result, json::array logprobs
+) {
   const std::string_view status = finished_status(result.finish);
   json::object object = response_object(facts, status);
   if (result.finish.reason == FinishReason::length)
     object["incomplete_details"] = {{"reason", "max_output_tokens"}};
   json::array output;
   if (!result.reasoning.empty()) output.push_back(reasoning_item(facts, status, result.reasoning));
-  if (!result.text.empty() || result.tool_calls.empty())
-    output.push_back(message_item(facts, status, result.text));
+  if (!result.text.empty() || result.tool_calls.empty()) {
+    output.push_back(
+        message_item(facts, status, {.text = result.text, .logprobs = std::move(logprobs)})
+    );
+  }
   for (const ToolCallDelta& call : result.tool_calls)
     output.push_back(call_item(facts, status, call));
   object["output"] = std::move(output);
