@@ -32,6 +32,8 @@ struct ModelInfo {
   std::int64_t weight_bytes = 0;
   std::int64_t kv_bytes_per_token = 0;
   bool has_chat_template = false;
+  std::string tool_format = {};       // how it calls tools: "hermes"; empty: not known
+  std::string reasoning_format = {};  // how it marks its reasoning: "think"; empty: it does not
   FillInMiddle fill_in_middle = {};
   SamplingParams default_sampling = {};  // the model's own recommendation, where its files have one
 };
@@ -142,6 +144,11 @@ class Engine {
   // submit() would run for a prompt. ERRORS: what submit() would answer for that prompt.
   [[nodiscard]] std::string apply_template(const ChatPrompt& prompt) const;
   [[nodiscard]] std::vector<std::int32_t> prompt_token_ids(const Prompt& prompt) const;
+
+  // RETURNS: what is known of a JSON schema as a constraint, as JSON: `supported`, `compile_ms`,
+  // and `example` (an instance, or null) or `error` and `error_kind` ("unsupported", "invalid",
+  // "limit"). Takes up to 2 s. ERRORS: unsupported for a model that cannot be constrained.
+  [[nodiscard]] std::string check_schema(std::string_view schema) const;
 
   [[nodiscard]] const ModelInfo& model() const;
   [[nodiscard]] EngineStats stats() const;

@@ -42,10 +42,22 @@ struct CacheReport {
   int first_differing_token = -1;  // index in the prompt; -1: does not apply
 };
 
+// A further piece of a tool call. The first piece of a call carries its id and name; the pieces'
+// arguments, joined, are one JSON object.
+struct ToolCallDelta {
+  int index = 0;  // of the call within the output
+  std::string id = {};
+  std::string name = {};
+  std::string arguments = {};
+
+  friend bool operator==(const ToolCallDelta&, const ToolCallDelta&) = default;
+};
+
 struct Usage {
   int prompt_tokens = 0;
   int cached_tokens = 0;      // prompt tokens whose keys and values were reused
   int completion_tokens = 0;  // sampled tokens, the one that ended the sequence included
+  int reasoning_tokens = 0;   // of those: within the reasoning
 };
 
 // Times of one request, by the engine's monotonic clock.
@@ -59,6 +71,7 @@ struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
   std::string stop_string = {};     // of StopParams::stop, which ended the text; empty: none did
+  int num_tool_calls = 0;           // in the output
   Usage usage = {};
   CacheReport cache = {};
   Timings timings = {};
@@ -81,8 +94,11 @@ struct TokenLogprobs {
 // finish set. A request that is refused has one event only, its finish with the error.
 struct Event {
   std::optional<int> prompt_tokens = {};
-  // whole UTF-8 characters only; the concatenation over all events is the output
+  // Whole UTF-8 characters only; the concatenations over all events are the output. In the answer
+  // to a conversation, reasoning and tool calls are told apart from the text.
   std::string text = {};
+  std::string reasoning = {};
+  std::vector<ToolCallDelta> tool_calls = {};
   std::vector<std::int32_t> token_ids = {};  // sampled since the previous event
   // Of these tokens, where asked for, but for the token that ended the text and is not shown.
   std::vector<TokenLogprobs> logprobs = {};

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "mlx_serving/output.h"
 #include "mlx_serving/sampling.h"
 
 namespace mlxs {
@@ -19,6 +20,7 @@ struct ChatPrompt {
   std::string tools_json = {};     // array; empty: none
   std::string template_kwargs_json = {};  // object of further template variables; empty: none
   bool add_generation_prompt = true;
+  std::string prefill = {};  // what the answer begins with, which is not part of the output
 };
 
 // Text (special tokens in it are recognised, and the model's beginning token is added), token ids
@@ -56,6 +58,10 @@ struct Request {
   StopParams stop = {};
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};
+  // What the answer is; a model's reasoning before it is free.
+  std::optional<Constraint> constraint = {};
+  ToolParams tools = {};
+  ReasoningParams reasoning = {};
   std::string label = {};  // the caller's id for the logs; opaque
   // Whose request it is in the metrics, the name of an API key; empty: nobody's. It is told to
   // whoever reads the metrics, so it must not be a secret.

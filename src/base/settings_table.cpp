@@ -42,6 +42,16 @@ constexpr std::array kTable = {
         .text = "folder that keeps models; a name without a slash is looked up in its models/"
     },
     Setting{
+        .name = "random_weights",
+        .group = SettingGroup::model,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "config.json of Hugging Face's form: random weights for it, with the model's own "
+                "tokenizer; for tests"
+    },
+    Setting{
         .name = "config",
         .group = SettingGroup::model,
         .domain = TextDomain{},

@@ -150,6 +150,7 @@ void read_serving_settings(const Settings& settings, EngineConfig& config) {
   };
   config.slo_action = slo_action_of(settings.text("slo_action"));
   config.scheduler_trace = settings.find_text("scheduler_trace").value_or("");
+  config.random_weights_config = settings.find_text("random_weights").value_or("");
   if (const auto path = settings.find_text("key_weights"))
     config.key_weights = read_key_weights(*path);
 }

@@ -14,6 +14,8 @@
 
 namespace mlxs {
 
+class MaskJob;
+
 // A run of rows of one sequence.
 struct BatchSlice {
   SequenceId sequence = 0;
@@ -48,6 +50,8 @@ struct BatchSample {
   std::span<const std::int32_t> prompt_ids = {};
   std::span<const std::int32_t> output_ids = {};  // known on the host
   std::vector<TokenRef> in_flight = {};  // sampled after output_ids, not known yet; oldest first
+  // The tokens that may come, which other threads also hold; the engine adds it. Null: every token.
+  std::shared_ptr<MaskJob> mask = {};
 };
 
 // A row whose logits tell the log probability of the prompt's token at `position`.

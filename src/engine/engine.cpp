@@ -29,6 +29,7 @@
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
 #include "telemetry/collector.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 namespace mlxs {
@@ -52,13 +53,20 @@ std::shared_ptr<Collector> make_collector(const EngineParts& parts) {
   return std::make_shared<Collector>(std::move(options));
 }
 
+ModelInfo with_formats(ModelInfo info, const TextModel& text) {
+  if (!text.chat_template) return info;
+  if (text.tool_format != nullptr) info.tool_format = text.tool_format->name;
+  if (text.reasoning_format != nullptr) info.reasoning_format = text.reasoning_format->name;
+  return info;
+}
+
 }  // namespace
 
 // Thread safety: as Engine's.
 class Engine::Impl {
  public:
   explicit Impl(EngineParts parts)
-      : info_(parts.info),
+      : info_(with_formats(parts.info, *parts.text)),
         text_(parts.text),
         collector_(make_collector(parts)),
         page_size_(parts.scheduler.cache.page_size),
@@ -226,6 +234,17 @@ std::string Engine::apply_template(const ChatPrompt& prompt) const {
 
 std::vector<std::int32_t> Engine::prompt_token_ids(const Prompt& prompt) const {
   return prompt_ids(prompt, impl_->info(), impl_->text());
+}
+
+std::string Engine::check_schema(std::string_view schema) const {
+  const TextModel& text = impl_->text();
+  if (!text.grammars) {
+    throw Error(
+        ErrorCode::unsupported,
+        "this model has no end token, so that no constrained output could end"
+    );
+  }
+  return mlxs::check_schema(text.grammars->vocabulary, schema);
 }
 
 const ModelInfo& Engine::model() const { return impl_->info(); }

@@ -14,7 +14,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -25,8 +25,8 @@
 #include "cache/prefix_lookup.h"
 #include "engine/batch.h"
 #include "engine/engine_parts.h"
+#include "engine/live_output.h"
 #include "engine/open_requests.h"
-#include "engine/output_text.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/scheduler/trace.h"
 #include "engine/sequence.h"
@@ -40,6 +40,7 @@
 #include "mlx_serving/event.h"
 #include "sampling/sampling_batch.h"
 #include "sampling/token_rules.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 namespace {
@@ -97,6 +98,12 @@ std::string what_of(const std::exception_ptr& error) {
   }
 }
 
+// The device's own threads have the rest of a CPU.
+int num_mask_threads() {
+  constexpr unsigned kMost = 8;
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 2, 1U, kMost));
+}
+
 }  // namespace
 
 EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::function<void()> wake)
@@ -115,7 +122,8 @@ EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::func
               : nullptr
       ),
       commands_(capacity),
-      next_seed_(random_seed()) {
+      next_seed_(random_seed()),
+      mask_workers_(num_mask_threads()) {
   export_stats();
 }
 
@@ -123,7 +131,8 @@ EngineLoop::~EngineLoop() = default;
 
 bool EngineLoop::step() {
   prepare();
-  const bool has_submitted = !ring_.is_full() && submit_next();
+  if (ring_.is_empty()) awaits_tokens_ = false;
+  const bool has_submitted = !ring_.is_full() && !awaits_tokens_ && submit_next();
   const bool has_to_collect = !ring_.is_empty() && (ring_.is_full() || !has_submitted);
   if (has_to_collect) collect_oldest();
   const bool has_written = tier_ && tier_->write_some();
@@ -195,25 +204,14 @@ void EngineLoop::start(PreparedRequest request) {
   sequence.ttft_deadline = deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
   sequence.deadline = deadline_after(sequence.arrived_at, request.scheduling.deadline);
 
-  std::vector<std::int32_t> stop_token_ids = std::move(request.stop.stop_token_ids);
-  if (!request.stop.ignore_eos) {
-    stop_token_ids.insert(stop_token_ids.end(), text_->eos_ids.begin(), text_->eos_ids.end());
-  }
   // The first one is the sequence that the others fork from; without it they run on their own.
   SequenceId parent = 0;
-  for (Ticket& ticket : request.tickets) {
+  for (std::size_t i = 0; i < request.tickets.size(); ++i) {
     sequence.id = next_id_++;
     sequence.fork_of = needs_all ? 0 : parent;
     Live live{
-        .ticket = std::move(ticket),
-        .text = OutputText(
-            text_->tokenizer,
-            {.stop = request.stop.stop,
-             .includes_stop = request.stop.includes_stop,
-             .min_tokens = request.stop.min_tokens}
-        ),
-        .includes_stop = request.stop.includes_stop,
-        .stop_token_ids = stop_token_ids,
+        .ticket = std::move(request.tickets[i]),
+        .output = LiveOutput(*text_, request.stop, request.output, i),
         .salts = salts,
         .prompt = PromptOutput(
             {.pooling = request.pooling,
@@ -240,6 +238,7 @@ bool EngineLoop::start_sequence(Sequence sequence, Live live) {
     return false;
   }
   live.ticket.stream().accept(num_prompt_tokens);
+  num_guided_ += live.output.is_guided() ? 1 : 0;
   live_.emplace(id, std::move(live));
   return true;
 }
@@ -274,7 +273,7 @@ void EngineLoop::end_expired() {
 }
 
 bool EngineLoop::submit_next() {
-  const Batch batch = scheduler_.schedule(Clock::now());
+  Batch batch = scheduler_.schedule(Clock::now());
   if (batch.is_empty()) {
     if (ring_.is_empty()) {
       ring_.pause();
@@ -282,6 +281,7 @@ bool EngineLoop::submit_next() {
     }
     return false;
   }
+  add_masks(batch);
   try {
     ring_.submit(*runner_, batch);
     meter_.submitted(batch, Clock::now());
@@ -292,6 +292,17 @@ bool EngineLoop::submit_next() {
     fail_step(batch.step, what);
   }
   return true;
+}
+
+// The mask of a token that depends on one in flight cannot be known, so the next step waits then.
+void EngineLoop::add_masks(Batch& batch) {
+  if (num_guided_ == 0) return;
+  for (BatchSample& sample : batch.samples) {
+    const auto found = live_.find(sample.sequence);
+    if (found == live_.end() || !found->second.output.is_guided()) continue;
+    awaits_tokens_ = true;
+    sample.mask = found->second.output.mask();
+  }
 }
 
 void EngineLoop::collect_oldest() {
@@ -343,6 +354,8 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens, TimePoint now) {
     }
     try {
       publish_token(entry.sequence, entry.token, now);
+    } catch (const Error& error) {
+      fail(entry.sequence, error);
     } catch (const std::exception& error) {
       log_error("a request's text could not be made: {}", error.what());
       fail(
@@ -370,7 +383,6 @@ void EngineLoop::collect_prompts(const StepResult& result) {
 void EngineLoop::publish_token(SequenceId id, const SampledToken& token, TimePoint now) {
   Live& live = live_.at(id);
   const Sequence& sequence = *scheduler_.find(id);
-  const std::int32_t token_id = token.id;
   if (live.prompt.is_pooled()) {
     live.ticket.stream().tell_embedding(live.prompt.take_embedding());
     finish(id, {.reason = FinishReason::stop}, {}, Keep::cached);
@@ -379,24 +391,21 @@ void EngineLoop::publish_token(SequenceId id, const SampledToken& token, TimePoi
   count_token(live.ticket.meter(), sequence, live.last_token_at, now);
   live.last_token_at = now;
   if (sequence.num_output_tokens() == 1) live.prompt.tell(sequence, live.ticket.stream());
-  const bool is_end = std::ranges::find(live.stop_token_ids, token_id) != live.stop_token_ids.end();
-  const bool is_shown = !is_end || live.includes_stop;
+  const bool was_guided = live.output.is_guided();
+  const LiveOutput::Piece piece = live.output.take(token.id);
+  num_guided_ -= was_guided && !live.output.is_guided() ? 1 : 0;
   live.ticket.stream().append(
-      token_id,
-      is_shown ? live.text.append(token_id) : std::string(),
-      is_shown ? token.logprobs.get() : nullptr
+      token.id, piece.delta, piece.is_shown ? token.logprobs.get() : nullptr
   );
   const bool is_full = sequence.num_tokens() >= sequence.max_length;
-  if (!is_end && !is_full && !live.text.is_stopped()) return;
-
-  const std::string last_text = live.text.finish();
-  const bool is_stopped = is_end || live.text.is_stopped();
+  if (!piece.is_end && !is_full) {
+    // Begun at once, while the batch of its step is still to be made.
+    if (auto mask = live.output.mask()) mask_workers_.add(std::move(mask));
+    return;
+  }
+  const OutputDelta last = live.output.finish();
   finish(
-      id,
-      {.reason = is_stopped ? FinishReason::stop : FinishReason::length,
-       .stop_string = live.text.stopped_by()},
-      last_text,
-      Keep::cached
+      id, {.reason = piece.is_end ? FinishReason::stop : FinishReason::length}, last, Keep::cached
   );
 }
 
@@ -411,7 +420,7 @@ void EngineLoop::fail_step(std::uint64_t step, const std::string& what) {
   }
 }
 
-void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep) {
+void EngineLoop::finish(SequenceId id, Finish finish, const OutputDelta& last, Keep keep) {
   const auto found = live_.find(id);
   const Sequence& sequence = *scheduler_.find(id);
   finish.usage.prompt_tokens = sequence.num_prompt_tokens;
@@ -421,6 +430,7 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
       .miss = to_public(sequence.miss), .first_differing_token = sequence.first_differing_token
   };
   finish.timings = timings_of(sequence, Clock::now());
+  found->second.output.describe(finish);
   const bool is_kept = tier_ && keep == Keep::cached && sequence.use_cache == UseCache::yes;
   std::vector<std::int32_t> kept;
   if (is_kept)
@@ -428,10 +438,11 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
   scheduler_.remove(id, keep);
   Live live = std::move(found->second);
   if (is_kept) tier_->remember(kept, live.salts);
+  num_guided_ -= live.output.is_guided() ? 1 : 0;
   live_.erase(found);
   heartbeat_.request_finished();
   export_stats();
-  live.ticket.finish(std::move(finish), last_text);
+  live.ticket.finish(std::move(finish), last);
 }
 
 void EngineLoop::fail(SequenceId id, const Error& error) {

@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -16,7 +15,8 @@
 #include "engine/device_thread.h"
 #include "engine/engine_parts.h"
 #include "engine/heartbeat.h"
-#include "engine/output_text.h"
+#include "engine/live_output.h"
+#include "engine/mask_job.h"
 #include "engine/prompt_output.h"
 #include "engine/runner.h"
 #include "engine/salt_table.h"
@@ -69,9 +69,7 @@ class EngineLoop final : public DeviceWorker {
   // What the engine keeps of a request beside its Sequence.
   struct Live {
     Ticket ticket;
-    OutputText text;
-    bool includes_stop = false;                // the text of a stop token is shown
-    std::vector<std::int32_t> stop_token_ids;  // the model's end tokens included
+    LiveOutput output;
     TierSalts salts;
     PromptOutput prompt;
     TimePoint last_token_at = kNever;
@@ -86,12 +84,13 @@ class EngineLoop final : public DeviceWorker {
   void watch_readers();
   void end_expired();
   bool submit_next();
+  void add_masks(Batch& batch);
   void collect_oldest();
   void publish(const std::vector<NewToken>& tokens, TimePoint now);
   void publish_token(SequenceId id, const SampledToken& token, TimePoint now);
   void collect_prompts(const StepResult& result);
   void fail_step(std::uint64_t step, const std::string& what);
-  void finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep);
+  void finish(SequenceId id, Finish finish, const OutputDelta& last, Keep keep);
   void fail(SequenceId id, const Error& error);
   void export_stats();
 
@@ -110,6 +109,9 @@ class EngineLoop final : public DeviceWorker {
   std::uint64_t next_load_ = 1;
   SequenceId next_id_ = 1;
   std::uint64_t next_seed_;
+  MaskWorkers mask_workers_;
+  int num_guided_ = 0;          // of `live_`
+  bool awaits_tokens_ = false;  // the step in flight samples what the next masks depend on
 
   Heartbeat heartbeat_;
   std::atomic<int> num_paused_ = 0;

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/fault_point.h"
+#include "engine/mask_job.h"
 #include "engine/mlx_extras.h"
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/cpu/phase_times.h"
@@ -59,8 +60,15 @@ SamplingBatch sampling_batch(const Batch& batch) {
          .rules = sample.rules,
          .mirostat_mu = sample.mirostat_mu}
     ));
+    if (sample.mask) result.rows.back().mask = sample.mask->words();
   }
   return result;
+}
+
+bool has_masks(const Batch& batch) {
+  return std::ranges::any_of(batch.samples, [](const BatchSample& sample) {
+    return sample.mask != nullptr;
+  });
 }
 
 // Rung by the stream's own thread once it has passed everything that was enqueued before.
@@ -273,6 +281,8 @@ std::unique_ptr<Submission> MlxRunner::submit(const Batch& batch) {
     mx::array logits = model_.logits(mx::take(hidden, sample_rows(batch), 0));
     if (fault_spoils("logits")) logits = logits * mx::array(kNan);
     fault_point("sampler");
+    // The device works while this thread waits for the masks.
+    if (has_masks(batch)) mx::async_eval(logits);
     SamplingBatch sampling = sampling_batch(batch);
     sampling.cpu = model_.cpu_context();
     const auto sampled = sample(logits, sampling, in_flight_tokens(batch));

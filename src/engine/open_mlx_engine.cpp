@@ -316,6 +316,23 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   return parts;
 }
 
+// ERRORS: invalid_config where the tokenizer has tokens that the weights do not.
+TextModel text_beside_random(const EngineConfig& config, const ModelSpec& spec) {
+  if (config.model.empty()) return make_placeholder_text_model(spec.vocab_size);
+  const Checkpoint checkpoint = Checkpoint::open(resolve_model(config.model, config.home));
+  TextModel text = make_text_model(checkpoint.text(), checkpoint.path());
+  if (text.tokenizer.vocab_size() <= spec.vocab_size) return text;
+  throw Error(
+      ErrorCode::invalid_config,
+      fmt::format(
+          "random weights for {} tokens do not fit {}'s tokenizer of {}",
+          spec.vocab_size,
+          checkpoint.path(),
+          text.tokenizer.vocab_size()
+      )
+  );
+}
+
 EngineParts parts_of_random_weights(const EngineConfig& config) {
   const std::filesystem::path path = config.random_weights_config;
   const json::object object = read_json_object(path);
@@ -337,7 +354,8 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
       groups,
       device
   );
-  parts.text = std::make_shared<const TextModel>(make_placeholder_text_model(spec.vocab_size));
+  parts.text = std::make_shared<const TextModel>(text_beside_random(config, spec));
+  parts.info.has_chat_template = parts.text->chat_template.has_value();
   parts.make_runner = [spec,
                        weights,
                        model_options = options_of_model(config, device, {}),

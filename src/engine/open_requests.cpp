@@ -3,7 +3,6 @@
 
 #include <condition_variable>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "base/thread_annotations.h"
@@ -11,6 +10,7 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "telemetry/collector.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -63,10 +63,10 @@ Ticket::~Ticket() {
 
 // The counts come first, so that a reader who saw the finish never finds its request still open, or
 // missing in the figures.
-void Ticket::finish(Finish finish, std::string_view last_text) {
+void Ticket::finish(Finish finish, const OutputDelta& last) {
   meter_.finish(finish, OpenRequests::Clock::now() - submitted_at_);
   open_->remove();
-  std::exchange(stream_, nullptr)->finish(std::move(finish), last_text);
+  std::exchange(stream_, nullptr)->finish(std::move(finish), last);
 }
 
 void Ticket::fail(const Error& error) { finish({.reason = FinishReason::error, .error = error}); }

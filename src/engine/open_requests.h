@@ -4,12 +4,12 @@
 
 #include <chrono>
 #include <memory>
-#include <string_view>
 
 #include "base/thread_annotations.h"
 #include "engine/event_stream.h"
 #include "mlx_serving/event.h"
 #include "telemetry/collector.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -61,7 +61,7 @@ class Ticket {
   [[nodiscard]] OpenRequests::Clock::time_point submitted_at() const { return submitted_at_; }
 
   // Ends the request; the ticket is spent.
-  void finish(Finish finish, std::string_view last_text = {});
+  void finish(Finish finish, const OutputDelta& last = {});
   void fail(const Error& error);
 
  private:

@@ -44,7 +44,7 @@ std::size_t possible_stop(std::string_view text, const std::vector<std::string>&
 }  // namespace
 
 OutputText::OutputText(const Tokenizer& tokenizer, OutputTextOptions options)
-    : detokenizer_(tokenizer), options_(std::move(options)) {}
+    : detokenizer_(tokenizer, options.decode), options_(std::move(options)) {}
 
 std::string OutputText::append(std::int32_t token_id) {
   if (is_stopped_) return {};

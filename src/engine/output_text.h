@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "text/detokenizer.h"
+#include "text/tokenizer.h"
 
 namespace mlxs {
 
 struct OutputTextOptions {
+  DecodeOptions decode = {};
   std::vector<std::string> stop = {};  // none of them empty
   bool includes_stop = false;          // the text ends behind the stop string, not before it
   int min_tokens = 0;                  // before so many, stop strings are text like any other

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/plain_tools.h"
 #include "engine/text_model.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
@@ -42,7 +43,8 @@ std::string render_chat(const ChatPrompt& prompt, const ModelInfo& info, const T
         "messages"
     );
   }
-  return chat_template->render(prompt);
+  if (text.template_has_tools) return chat_template->render(prompt) + prompt.prefill;
+  return chat_template->render(add_plain_tools(prompt)) + prompt.prefill;
 }
 
 std::vector<std::int32_t> prompt_ids(

@@ -12,7 +12,7 @@
 namespace mlxs {
 
 // RETURNS: the prompt's text. ERRORS: unsupported for a model without a template; as
-// ChatTemplate::render.
+// ChatTemplate::render and add_plain_tools().
 [[nodiscard]] std::string render_chat(
     const ChatPrompt& prompt, const ModelInfo& info, const TextModel& text
 );

@@ -15,6 +15,7 @@
 #include "engine/value_check.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 
@@ -78,6 +79,11 @@ void check_prefix_cache(const PrefixCacheParams& prefix_cache) {
   );
 }
 
+void check_reasoning(const ReasoningParams& reasoning) {
+  if (!reasoning.max_tokens || *reasoning.max_tokens >= 0) return;
+  refuse("thinking_token_budget", fmt::format("must be at least 0, got {}", *reasoning.max_tokens));
+}
+
 }  // namespace
 
 void check_request(const Request& request, const ModelInfo& model) {
@@ -86,6 +92,7 @@ void check_request(const Request& request, const ModelInfo& model) {
   check_lengths(request);
   check_scheduling(request.scheduling);
   check_prefix_cache(request.prefix_cache);
+  check_reasoning(request.reasoning);
 }
 
 int check_prompt(

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,14 +38,18 @@ std::vector<std::int32_t> end_tokens(const TextSources& sources, const Tokenizer
 
 TextModel make_text_model(const TextSources& sources, const std::string& path) {
   TextModel model{.tokenizer = make_tokenizer(sources, path)};
-  if (!sources.chat_template.empty())
+  if (!sources.chat_template.empty()) {
     model.chat_template.emplace(sources.chat_template, sources.special_tokens);
+    read_formats(sources.chat_template, model);
+  }
   model.eos_ids = end_tokens(sources, model.tokenizer);
   if (model.eos_ids.empty()) {
     spdlog::warn(
         "{} names no end-of-text token; only max_tokens and stop strings end its output", path
     );
   }
+  if (!model.eos_ids.empty())
+    model.grammars = std::make_unique<Grammars>(model.tokenizer, model.eos_ids);
   return model;
 }
 

@@ -13,6 +13,7 @@
 #include "base/bounded_queue.h"
 #include "engine/engine_parts.h"
 #include "engine/open_requests.h"
+#include "engine/output_plan.h"
 #include "mlx_serving/request.h"
 #include "sampling/token_rules.h"
 
@@ -35,6 +36,7 @@ struct PreparedRequest {
   StopParams stop = {};
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};
+  OutputPlan output = {};
   std::vector<Ticket> tickets;  // at least one
 };
 
@@ -58,13 +60,14 @@ class TextStage {
   void close();
 
  private:
-  void work();
+  void work(BoundedQueue<SubmittedRequest>& queue);
   void prepare_and_deliver(SubmittedRequest submitted);
 
   const ModelInfo info_;
   const std::shared_ptr<const TextModel> text_;
   const Deliver deliver_;
   BoundedQueue<SubmittedRequest> queue_;
+  BoundedQueue<SubmittedRequest> slow_queue_;  // with grammars, which may take seconds to compile
   std::atomic<bool> is_closing_ = false;
   std::vector<std::thread> workers_;
 };

@@ -14,6 +14,7 @@
 #include "kernels/choose_token/choose_row.h"
 #include "kernels/choose_token/choose_token.h"
 #include "kernels/choose_token/filter_row.h"
+#include "kernels/token_mask/token_mask.h"
 #include "mlx_serving/error.h"
 #include "sampling/filters.h"
 #include "sampling/penalties.h"
@@ -114,7 +115,11 @@ mx::array adjust(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
 ) {
   const mx::array allowed = keep_allowed(apply_logit_bias(logits, batch), batch);
-  return subtract_entries(apply_penalties(allowed, batch, in_flight), batch);
+  const mx::array adjusted = subtract_entries(apply_penalties(allowed, batch, in_flight), batch);
+  std::vector<TokenMask> masks;
+  masks.reserve(batch.rows.size());
+  for (const SamplingRow& row : batch.rows) masks.emplace_back(row.mask);
+  return apply_token_masks(adjusted, masks, batch.cpu);
 }
 
 // Rows that go through the same filters in the same order.

@@ -1,6 +1,6 @@
-// From logits to token ids, lazily on the current device: biases and bans, penalties, the row's
-// filters, draw. Rows are independent: what a row draws depends on its own logits and parameters
-// only.
+// From logits to token ids, lazily on the current device: biases and bans, penalties, mask, the
+// row's filters, draw. Rows are independent: what a row draws depends on its own logits and
+// parameters only.
 #pragma once
 
 #include <vector>

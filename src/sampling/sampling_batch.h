@@ -30,6 +30,7 @@ struct SamplingRow {
   std::span<const std::pair<std::int32_t, float>> logit_bias = {};
   std::span<const std::int32_t> prompt_tokens = {};  // seen by repetition_penalty
   std::span<const std::int32_t> output_tokens = {};  // seen by all three penalties
+  std::span<const std::uint32_t> mask = {};  // a bit for each token that may come; empty: all may
 
   // What few rows have.
   std::span<const std::int32_t> allowed_tokens = {};  // ascending; empty: all are

@@ -66,6 +66,7 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"DELETE", "/v1/responses/*", light, bind(handle_response_delete)},
       {"GET", "/v1/ws", upgrade, bind(handle_web_socket)},
       {"POST", "/v1/estimate", light, bind(handle_estimate)},
+      {"POST", "/v1/schema/check", light, bind(handle_schema_check)},
       {"POST", "/tokenize", light, bind(handle_tokenize)},
       {"POST", "/detokenize", light, bind(handle_detokenize)},
       {"POST", "/apply-template", light, bind(handle_apply_template)},

@@ -1,6 +1,6 @@
 // A runner without a model, for tests of everything around one: its pages hold token ids, and each
 // row first reads back all that it sees, so that a mix-up of pages, positions, steps or neighbours
-// is found. The next token is a function of the sequence's tokens.
+// is found. The next token is a function of the sequence's tokens, and of what its mask allows.
 #pragma once
 
 #include <chrono>
@@ -51,6 +51,12 @@ class FakeRunner final : public Runner {
   // RETURNS: the token, a lower-case letter's byte, that follows `token_ids`.
   [[nodiscard]] static std::int32_t next_token(
       std::span<const std::int32_t> token_ids, std::uint64_t seed
+  );
+  // RETURNS: the one of the tokens that a mask allows; 0 where it allows none.
+  [[nodiscard]] static std::int32_t allowed_token(
+      std::span<const std::uint32_t> mask,
+      std::span<const std::int32_t> token_ids,
+      std::uint64_t seed
   );
 
  private:

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,9 +17,11 @@
 
 #include "base/json.h"
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 #include "server/door/answer_one.h"
+#include "server/door/constraint_fields.h"
 #include "server/door/neutral_fields.h"
 #include "server/door/sampler_fields.h"
 #include "server/door/stop_strings.h"
@@ -57,8 +60,8 @@ constexpr std::array kNeutral = {
     NeutralNumber{"n", 1.0},
     NeutralNumber{"adaptive_target", -1.0},
 };
-constexpr std::array<std::string_view, 6> kEmpty = {
-    "grammar", "json_schema", "lora", "response_fields", "image_data", "grammar_lazy"
+constexpr std::array<std::string_view, 4> kEmpty = {
+    "lora", "response_fields", "image_data", "grammar_lazy"
 };
 constexpr std::array<std::string_view, 2> kOff = {"timings_per_token", "return_progress"};
 
@@ -134,6 +137,20 @@ void read_length(FieldReader& fields, StopParams& stop) {
   stop.max_tokens = static_cast<int>(*limit);
 }
 
+// An empty grammar is none.
+std::optional<Constraint> read_constraint_fields(FieldReader& fields) {
+  const json::value* schema = fields.any("json_schema");
+  const std::string_view grammar = fields.string("grammar").value_or("");
+  if (schema != nullptr && !grammar.empty()) {
+    throw Error(
+        ErrorCode::invalid_value, "json_schema and grammar are two constraints; give one", "grammar"
+    );
+  }
+  if (schema != nullptr) return schema_constraint(*schema, "json_schema");
+  if (grammar.empty()) return std::nullopt;
+  return Constraint{.kind = ConstraintKind::gbnf, .text = std::string(grammar), .param = "grammar"};
+}
+
 void read_pieces(const json::array& items, int vocab_size, LlamaCall& call) {
   const IntegerRule rule{"prompt", 0, vocab_size - 1};
   bool has_text = false;
@@ -199,6 +216,7 @@ LlamaCall parse_llama_completion(std::string_view body, const ApiModel& model) {
   static_cast<void>(fields.boolean("cache_prompt"));  // prefixes are cached without being asked
   check_neutral_numbers(fields, kNeutral);
   check_empty(fields, kEmpty);
+  request.constraint = read_constraint_fields(fields);
   check_neutral_switches(fields, kOff);
   fields.accept({"adaptive_decay"});  // of a sampler that is switched off
   read_prompt(fields, model.info.vocab_size, call);

@@ -23,6 +23,7 @@
 #include "server/openai/choice_extras.h"
 #include "server/openai/error_body.h"
 #include "server/openai/reply.h"
+#include "server/openai/tool_fields.h"
 
 namespace mlxs {
 namespace {
@@ -34,7 +35,7 @@ struct Choice {
   explicit Choice(ChoiceExtras own_extras) : extras(std::move(own_extras)) {}
 
   bool is_accepted = false;
-  std::string text;  // of a whole reply
+  ChoiceResult result;  // of a whole reply, but for its finish
   std::optional<Finish> finish;
   ChoiceExtras extras;
 };
@@ -71,6 +72,7 @@ class Progress {
       const std::optional<Finish>& finish = choices_[i].finish;
       const Usage usage = finish ? finish->usage : Usage{};
       sum.completion_tokens += usage.completion_tokens;
+      sum.reasoning_tokens += usage.reasoning_tokens;
       if (i % num_choices != 0) continue;
       sum.prompt_tokens += usage.prompt_tokens;
       sum.cached_tokens += usage.cached_tokens;
@@ -160,14 +162,16 @@ Task<void> Answer::whole(GenerationGroup& group) {
   while (std::optional<GroupEvent> event = co_await group.next()) {
     progress_.apply(*event);
     Choice& choice = progress_.choices()[event->index];
-    choice.text += choice.extras.take_echo() + event->event.text;
+    choice.result.text += choice.extras.take_echo() + event->event.text;
+    choice.result.reasoning += event->event.reasoning;
+    add_tool_calls(event->event.tool_calls, choice.result.tool_calls);
   }
   json::object body = reply_object(head_, format_.whole_name());
   json::array choices;
   for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
     Choice& choice = progress_.choices()[i];
-    const FinishReason reason = choice.finish.value_or(Finish{}).reason;
-    json::object object = format_.whole_choice(i, choice.text, reason);
+    choice.result.finish = choice.finish.value_or(Finish{});
+    json::object object = format_.whole_choice(i, choice.result);
     choice.extras.write(object);
     // A chat has one prompt, and vLLM tells of it beside the choices.
     const bool is_chat = format_.logprob_form() == LogprobForm::chat;
@@ -192,14 +196,15 @@ void Answer::add_chunk(json::object choice, std::string& out) const {
 
 void Answer::add_chunks(const GroupEvent& event, std::string& out) {
   ChoiceExtras& extras = progress_.choices()[event.index].extras;
-  const std::string text = extras.take_echo() + event.event.text;
-  if (!text.empty() || extras.has_news()) {
-    json::object choice = format_.delta_choice(event.index, text);
-    extras.write(choice);
-    add_chunk(std::move(choice), out);
+  Event shown = event.event;
+  shown.text = extras.take_echo() + shown.text;
+  auto choice = format_.delta_choice(event.index, shown);
+  if (!choice && extras.has_news()) choice = format_.empty_choice(event.index);
+  if (choice) {
+    extras.write(*choice);
+    add_chunk(std::move(*choice), out);
   }
-  if (event.event.finish)
-    add_chunk(format_.closing_choice(event.index, event.event.finish->reason), out);
+  if (event.event.finish) add_chunk(format_.closing_choice(event.index, *event.event.finish), out);
 }
 
 // RETURNS: the chunks to begin with.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "server/door/logprob_fields.h"
 #include "server/openai/api_model.h"
@@ -18,6 +19,7 @@ struct ReplyOptions {
   bool is_stream = false;
   bool explain_cache = false;  // the usage says why no more of the prompt was cached
   bool include_usage = false;  // in a stream: a last chunk with the usage
+  bool include_reasoning = true;
   TokenReply tokens;
 };
 
@@ -29,6 +31,7 @@ struct CommonFields {
   StopParams stop;
   SchedulingParams scheduling;
   PrefixCacheParams prefix_cache;
+  std::optional<Constraint> constraint;
   std::size_t num_choices = 1;  // per prompt
   ReplyOptions reply;
 };

@@ -16,6 +16,7 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
+#include "server/door/constraint_fields.h"
 #include "server/door/sampler_fields.h"
 #include "server/openai/api_model.h"
 #include "server/openai/call.h"
@@ -246,6 +247,7 @@ CommonFields read_common_fields(FieldReader& fields, const ApiModel& model) {
   read_max_tokens(fields, common.stop);
   read_scheduling(fields, common.scheduling);
   read_prefix_cache(fields, common.prefix_cache);
+  common.constraint = read_constraint(fields);
   common.num_choices = static_cast<std::size_t>(fields.integer(kNumChoices).value_or(1));
   common.reply = read_reply_options(fields);
   check_metadata(fields);
@@ -276,6 +278,7 @@ Call make_call(CommonFields fields, const std::vector<Prompt>& prompts) {
     request.stop = fields.stop;
     request.scheduling = fields.scheduling;
     request.prefix_cache = fields.prefix_cache;
+    request.constraint = fields.constraint;
     call.requests.push_back(std::move(request));
   }
   return call;

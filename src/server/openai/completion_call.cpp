@@ -67,14 +67,6 @@ void check_unsupported(FieldReader& fields, std::size_t num_choices) {
   static constexpr IntegerRule kBestOf{"best_of", 1, 20};
   const auto best_of = fields.integer(kBestOf);
   if (best_of && *best_of != static_cast<std::int64_t>(num_choices)) unsupported("best_of");
-  fields.refuse(
-      {"response_format",
-       "guided_json",
-       "guided_regex",
-       "guided_choice",
-       "guided_grammar",
-       "structured_outputs"}
-  );
 }
 
 }  // namespace

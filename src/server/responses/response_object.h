@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "mlx_serving/event.h"
 #include "server/door/answer_one.h"
 #include "server/http/message.h"
 #include "server/responses/call.h"
@@ -15,7 +16,7 @@ namespace mlxs {
 // What all states of one response have in common.
 struct ResponseFacts {
   std::string id;
-  std::string message_id;  // of its only output item
+  std::string message_id;  // of the item with the text; the others' ids are made of it
   std::int64_t created_at = 0;
   json::object echo;
   bool is_stored = true;
@@ -43,8 +44,20 @@ struct OutputPart {
     const ResponseFacts& facts, std::string_view status, const OutputPart& part
 );
 
+// RETURNS: the item with the reasoning, as far as it came.
+[[nodiscard]] json::object reasoning_item(
+    const ResponseFacts& facts, std::string_view status, std::string_view reasoning
+);
+
+// RETURNS: the item of a call, with the arguments as far as they came.
+[[nodiscard]] json::object call_item(
+    const ResponseFacts& facts, std::string_view status, const ToolCallDelta& call
+);
+
 // RETURNS: the content part.
 [[nodiscard]] json::object text_part(const OutputPart& part);
+
+[[nodiscard]] json::object reasoning_part(std::string_view reasoning);
 
 // RETURNS: "completed" or "incomplete".
 [[nodiscard]] std::string_view finished_status(const Finish& finish);
