@@ -43,9 +43,15 @@ serve: build ## serve a model at 127.0.0.1:8080
 bench: build ## prefill and decode speed of a model
 	@exec $(binary) bench $(ARGS)
 
+.PHONY: bench-http
+bench-http: setup ## the HTTP doors under load without a model, at full size (15 minutes)
+	@tools/build release
+	@cmake --build $(build_dir) --target null_server http_load
+	@python3 bench/http/run.py --build $(build_dir) $(ARGS)
+
 .PHONY: test-tools
 test-tools:
-	@tools/setup test-venv
+	@tools/setup test-venv node-clients
 
 .PHONY: test
 test: build test-tools ## every test that needs no accelerator

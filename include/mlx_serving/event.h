@@ -55,6 +55,12 @@ struct Timings {
   double decode_ms = 0.0;   // from there to the last
 };
 
+// What the scheduler did with one request.
+struct Course {
+  int num_prompt_chunks = 0;  // steps that its prompt was spread over
+  int num_preemptions = 0;    // times that it had to make room for a more urgent one
+};
+
 struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
@@ -62,6 +68,7 @@ struct Finish {
   Usage usage = {};
   CacheReport cache = {};
   Timings timings = {};
+  Course course = {};
 };
 
 // The first event of a request that was accepted has prompt_tokens set and no text; the last has

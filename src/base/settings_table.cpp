@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/logging_settings.h"
+#include "base/model_settings.h"
 #include "base/monitoring_settings.h"
 #include "base/settings.h"
 
@@ -563,7 +565,8 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings = joined(kTable, kMonitoringSettings);
+constexpr std::array kSettings =
+    joined(joined(joined(kTable, kModelSettings), kMonitoringSettings), kLoggingSettings);
 
 }  // namespace
 

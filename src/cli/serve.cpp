@@ -6,15 +6,18 @@
 #include <cstdlib>
 #include <memory>
 #include <ostream>
+#include <utility>
 
 #include "base/log.h"
 #include "base/settings.h"
 #include "base/thread_annotations.h"
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "cli/further_models.h"
 #include "cli/interrupts.h"
 #include "cli/setting_flags.h"
 #include "server/server.h"
+#include "server/server_options.h"
 
 namespace mlxs {
 namespace {
@@ -72,7 +75,9 @@ class ServeCommand final : public Command {
         context.interrupts.listen([&stop](int signal) { stop.on_signal(signal); });
     const auto engine =
         open_with_progress(engine_config(settings, model_, context.environment), context);
-    Server server(*engine, server_options(settings));
+    ServerOptions options = server_options(settings);
+    options.models = further_models(settings, context);
+    Server server(*engine, std::move(options));
     stop.start_serving();
     server.start();
     context.console.out << "ready " << server.url() << '\n' << std::flush;

@@ -365,6 +365,10 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
       .miss = to_public(sequence.miss), .first_differing_token = sequence.first_differing_token
   };
   finish.timings = timings_of(sequence, Clock::now());
+  finish.course = {
+      .num_prompt_chunks = sequence.num_chunks,
+      .num_preemptions = sequence.num_recomputes + sequence.num_swaps
+  };
   const bool is_kept = tier_ && keep == Keep::cached && sequence.use_cache == UseCache::yes;
   std::vector<std::int32_t> kept;
   if (is_kept)

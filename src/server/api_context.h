@@ -1,6 +1,8 @@
 // What the handlers of all doors share.
 #pragma once
 
+#include <memory>
+
 #include "mlx_serving/engine.h"
 #include "server/http/service.h"
 #include "server/offload.h"
@@ -9,6 +11,8 @@
 namespace mlxs {
 
 class BackgroundJobs;
+class ModelHost;
+class RequestLog;
 class ResponseStore;
 
 // REQUIRES: what it refers to outlives it.
@@ -19,6 +23,10 @@ struct ApiContext {
   Offload& offload;
   ResponseStore& responses;
   BackgroundJobs& jobs;
+  RequestLog& requests;
+  ModelHost& models;
+  // Where the model may be unloaded: keeps it while locked.
+  std::weak_ptr<const void> owner = {};
 };
 
 }  // namespace mlxs

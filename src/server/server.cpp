@@ -26,6 +26,9 @@
 #include "server/http/router.h"
 #include "server/http/service.h"
 #include "server/http/tls.h"
+#include "server/inspect/request_log.h"
+#include "server/memory_trim.h"
+#include "server/models/model_host.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
@@ -102,7 +105,10 @@ class Server::Impl {
   Offload offload_;  // joined before the io_context, which its answers go to, goes away
   ResponseStore responses_;
   BackgroundJobs jobs_;
+  RequestLog requests_;
+  ModelHost models_;
   ApiContext context_;
+  MemoryTrim memory_trim_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
 
@@ -119,14 +125,21 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
       offload_(kNumOffloadThreads),
       responses_(options.responses_store, options.max_responses),
       jobs_(io_, service_),
+      models_(
+          std::move(options.models),
+          {.max_loaded = options.max_loaded_models, .memory_bytes = options.models_memory_bytes}
+      ),
       context_{
           engine,
           service_,
           make_api_model(engine.model(), options.model_aliases),
           offload_,
           responses_,
-          jobs_
+          jobs_,
+          requests_,
+          models_
       },
+      memory_trim_(io_, service_),
       work_(io_.get_executor()) {
   check_options(options);
   service_.options = std::move(options);
@@ -134,6 +147,7 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
   service_.logger = service_.options.logger;
   if (!service_.logger)
     service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
+  models_.start(context_);
   service_.router = Router(all_routes(context_));
   service_.metrics = HttpMetrics(names_of(service_.router.routes()));
 }
@@ -160,6 +174,7 @@ void Server::Impl::start() {
     );
   }
   listener_->start();
+  memory_trim_.start();
   for (int i = 0; i < options.num_threads; ++i) threads_.emplace_back([this] { serve(); });
 }
 
@@ -183,7 +198,10 @@ void Server::Impl::run() {
 
 int Server::Impl::drain(std::chrono::milliseconds timeout) {
   service_.is_draining = true;
-  const int num_cut = engine_.drain(timeout);
+  const Clock::time_point begin = Clock::now();
+  int num_cut = engine_.drain(timeout);
+  const auto left = timeout - (Clock::now() - begin);
+  num_cut += models_.drain(std::chrono::duration_cast<std::chrono::milliseconds>(left));
   const Clock::time_point deadline = Clock::now() + kFlushTimeout;
   while (service_.num_active > 0 && Clock::now() < deadline)
     std::this_thread::sleep_for(kFlushPoll);
@@ -202,6 +220,7 @@ void Server::Impl::stop() {
   if (listener_ && !threads_.empty()) {
     listener_->close();
     service_.connections.close_all();
+    memory_trim_.stop();
   }
   jobs_.cancel_all();
   work_.reset();

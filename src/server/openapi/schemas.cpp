@@ -24,6 +24,7 @@ constexpr std::string_view kSchemas = R"({
   "stop_token_ids":{"type":"array","items":{"type":"integer"}},
   "stream":{"type":"boolean"},
   "stream_options":{"type":"object","properties":{"include_usage":{"type":"boolean"}}}}},
+"ModelName":{"type":"object","required":["model"],"properties":{"model":{"type":"string"}}},
 "Message":{"type":"object","required":["role","content"],"properties":{
   "role":{"type":"string"},"content":{"type":["string","array"]}}},
 "ChatRequest":{"allOf":[{"$ref":"#/components/schemas/Sampling"},{"type":"object",
