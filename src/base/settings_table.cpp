@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/answer_settings.h"
 #include "base/logging_settings.h"
 #include "base/model_settings.h"
 #include "base/monitoring_settings.h"
@@ -565,8 +566,10 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings =
-    joined(joined(joined(kTable, kModelSettings), kMonitoringSettings), kLoggingSettings);
+constexpr std::array kSettings = joined(
+    joined(joined(kTable, kModelSettings), kMonitoringSettings),
+    joined(kLoggingSettings, kAnswerSettings)
+);
 
 }  // namespace
 

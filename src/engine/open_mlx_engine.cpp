@@ -246,7 +246,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
       .context_length = facts.context_length,
       .weight_bytes = facts.weight_bytes,
       .kv_bytes_per_token = kv_bytes_per_token(groups),
-      .has_chat_template = text->chat_template.has_value()
+      .has_chat_template = text->chat_template.has_value(),
+      .fill_in_middle = find_fill_in_middle(text->tokenizer)
   };
   info.default_sampling = default_sampling(checkpoint->text().generation, info, checkpoint->path());
 

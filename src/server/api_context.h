@@ -4,9 +4,11 @@
 #include <memory>
 
 #include "mlx_serving/engine.h"
+#include "mlx_serving/request.h"
 #include "server/http/service.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
+#include "server/server_options.h"
 
 namespace mlxs {
 
@@ -25,6 +27,8 @@ struct ApiContext {
   BackgroundJobs& jobs;
   RequestLog& requests;
   ModelHost& models;
+  Pooling pooling = Pooling::mean;  // of embeddings
+  RerankUse rerank = RerankUse::automatic;
   // Where the model may be unloaded: keeps it while locked.
   std::weak_ptr<const void> owner = {};
 };

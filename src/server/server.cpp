@@ -137,7 +137,9 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           responses_,
           jobs_,
           requests_,
-          models_
+          models_,
+          options.embedding_pooling,
+          options.rerank
       },
       memory_trim_(io_, service_),
       work_(io_.get_executor()) {

@@ -137,6 +137,27 @@ TEST(Scheduler, FeedsTokensThatAreInFlight) {
   EXPECT_EQ(rig.scheduler.find(1)->num_output_tokens(), 4);
 }
 
+TEST(Scheduler, WaitsForTheTokensOfASequenceThatNeedsThem) {
+  Rig rig(options(2, 16, 16));
+  Sequence careful = make_sequence(1, 3, 4);
+  careful.needs_known_tokens = true;
+  rig.add(careful);
+  rig.add(make_sequence(2, 3, 4));
+  EXPECT_EQ(rig.submit().slices.size(), 2U);
+  const Batch second = rig.submit();  // the other goes on meanwhile
+  ASSERT_EQ(second.slices.size(), 1U);
+  EXPECT_EQ(second.slices[0].sequence, 2U);
+  EXPECT_EQ(rig.collect().size(), 2U);
+  const Batch third = rig.submit();
+  ASSERT_EQ(third.slices.size(), 2U);
+  for (const BatchSample& sample : third.samples) {
+    EXPECT_EQ(sample.in_flight.empty(), sample.sequence == 1) << sample.sequence;
+  }
+  while (rig.scheduler.find(1)->num_output_tokens() < 4) {
+    if (rig.submit().is_empty() || rig.flights.size() > 1) (void)rig.collect();
+  }
+}
+
 TEST(Scheduler, RowsOfOneThatEndedLateCountForNothing) {
   Rig rig(options(2, 16, 8));
   rig.add(make_sequence(1, 3, 4));

@@ -103,7 +103,9 @@ ModelLease ModelHost::load(std::size_t index) {
           context_->responses,
           context_->jobs,
           context_->requests,
-          context_->models
+          context_->models,
+          context_->pooling,
+          context_->rerank
       }
   });
   model->context.owner = model;
