@@ -137,7 +137,8 @@ constexpr std::array kTable = {
         .unit = "",
         .default_value = "auto",
         .commands = kRunning,
-        .text = "type of keys and values in memory; auto: as the model computes"
+        .text = "type of keys and values in memory; auto: float16 on the CPU unless precision is "
+                "exact, else as the model computes"
     },
     Setting{
         .name = "prefix_cache",

@@ -107,15 +107,30 @@ TEST(Scheduler, DecodesComeBeforePrompts) {
   Rig rig(options(2, 4, 32));
   rig.add(make_sequence(1, 2, 8));
   (void)rig.step();
-  Sequence urgent = make_sequence(2, 9, 8);
-  urgent.priority = 5;
-  rig.add(urgent);
+  rig.add(make_sequence(2, 9, 8));
   const Batch batch = rig.step();
   ASSERT_EQ(batch.slices.size(), 2U);
   EXPECT_EQ(batch.slices[0].sequence, 1U);
   EXPECT_EQ(batch.slices[0].num_rows, 1);
   EXPECT_EQ(batch.slices[1].sequence, 2U);
   EXPECT_EQ(batch.slices[1].num_rows, 3);
+}
+
+TEST(Scheduler, DecodesStandStillForAMoreUrgentPromptButNotForLong) {
+  Rig rig(options(2, 4, 32));
+  rig.add(make_sequence(1, 2, 8));
+  (void)rig.step();
+  Sequence urgent = make_sequence(2, 17, 8);
+  urgent.priority = 5;
+  rig.add(urgent);
+  for (int i = 0; i < 3; ++i) {
+    const Batch batch = rig.step();
+    ASSERT_EQ(batch.slices.size(), 1U);
+    EXPECT_EQ(batch.slices[0].sequence, 2U);
+  }
+  const Batch both = rig.step();
+  ASSERT_EQ(both.slices.size(), 2U);
+  EXPECT_EQ(both.slices[0].sequence, 1U);
 }
 
 TEST(Scheduler, FeedsTokensThatAreInFlight) {
