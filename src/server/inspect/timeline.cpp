@@ -28,6 +28,13 @@ std::string_view state_of(const ChoiceRecord& choice) {
   return choice.finish->reason == FinishReason::error ? "failed" : "finished";
 }
 
+// By the engine's clock where it has one for all of a request, so that the events are in order.
+double end_of(const ChoiceRecord& choice) {
+  if (!choice.finish) return choice.ended_ms.value_or(0.0);
+  const Timings& timings = choice.finish->timings;
+  return timings.queue_ms + timings.prefill_ms + timings.decode_ms;
+}
+
 json::array events_of(const ChoiceRecord& choice) {
   json::array events;
   add_event(events, "queued", 0.0);
@@ -40,7 +47,7 @@ json::array events_of(const ChoiceRecord& choice) {
   } else if (choice.first_token_ms) {
     add_event(events, "first_token", *choice.first_token_ms);
   }
-  if (choice.ended_ms) add_event(events, state_of(choice), *choice.ended_ms);
+  if (choice.ended_ms) add_event(events, state_of(choice), end_of(choice));
   return events;
 }
 
