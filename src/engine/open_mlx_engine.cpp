@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -13,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "cache/disk_tier.h"
@@ -54,6 +56,35 @@ mx::Device pick_device(DeviceKind kind) {
 std::int64_t machine_memory_bytes() {
   return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) *
          static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// What the device has of its own and nobody uses yet; nothing where its memory is the machine's.
+std::optional<std::int64_t> free_device_memory_bytes(mx::Device device) {
+  if (device != mx::Device::gpu) return std::nullopt;
+  const auto& facts = mx::device_info(device);
+  const auto found = facts.find("free_memory");
+  if (found == facts.end() || !std::holds_alternative<std::size_t>(found->second))
+    return std::nullopt;
+  return static_cast<std::int64_t>(std::get<std::size_t>(found->second));
+}
+
+// A GPU is the model's alone, but for what steps write on their way.
+constexpr std::int64_t kGpuStepBytes = std::int64_t{2} << 30;
+constexpr double kGpuShare = 0.9;
+
+void check_weights_fit(std::int64_t weight_bytes, std::int64_t free_bytes) {
+  if (weight_bytes + kGpuStepBytes <= free_bytes) return;
+  throw Error(
+      ErrorCode::invalid_config,
+      fmt::format(
+          "the model's weights take {} bytes and its steps up to {}, but the GPU has {} bytes "
+          "free; "
+          "take a smaller or a quantized model, or device cpu",
+          weight_bytes,
+          kGpuStepBytes,
+          free_bytes
+      )
+  );
 }
 
 // The files' recommendation is input like any other, so it passes the same check as a request.
@@ -108,7 +139,9 @@ std::int64_t kv_bytes_per_token(const std::vector<LayerGroup>& groups) {
   return sum;
 }
 
-KvDemand demand_of(const std::vector<LayerGroup>& groups, const ModelInfo& info) {
+KvDemand demand_of(
+    const std::vector<LayerGroup>& groups, const ModelInfo& info, mx::Device device
+) {
   KvDemand demand{
       .groups = {},
       .model_context = info.context_length,
@@ -116,6 +149,11 @@ KvDemand demand_of(const std::vector<LayerGroup>& groups, const ModelInfo& info)
   };
   for (const LayerGroup& group : groups)
     demand.groups.push_back({.window = group.window, .bytes_per_token = group.bytes_per_token});
+  if (const auto free_bytes = free_device_memory_bytes(device)) {
+    check_weights_fit(info.weight_bytes, *free_bytes);
+    demand.memory_bytes = *free_bytes - info.weight_bytes - kGpuStepBytes;
+    demand.default_share = kGpuShare;
+  }
   return demand;
 }
 
@@ -143,7 +181,7 @@ EngineParts plan_parts(
     const std::vector<LayerGroup>& groups,
     mx::Device device
 ) {
-  const KvBudget budget = plan_kv(config, demand_of(groups, info));
+  const KvBudget budget = plan_kv(config, demand_of(groups, info, device));
   EngineParts parts;
   info.context_length = budget.context_length;
   parts.scheduler = {
