@@ -46,9 +46,15 @@ bench: build test-tools ## the standard set beside the peers, into bench/results
 bench-peers: ## install the peers of make bench, once
 	@tools/bench_peers
 
+.PHONY: bench-http
+bench-http: setup ## the HTTP doors under load without a model, at full size (15 minutes)
+	@tools/build release
+	@cmake --build $(build_dir) --target null_server http_load
+	@python3 bench/http/run.py --build $(build_dir) $(ARGS)
+
 .PHONY: test-tools
 test-tools:
-	@tools/setup test-venv
+	@tools/setup test-venv node-clients
 
 .PHONY: test
 test: build test-tools ## every test that needs no accelerator

@@ -9,6 +9,8 @@
 
 #include "base/answer_settings.h"
 #include "base/cache_settings.h"
+#include "base/logging_settings.h"
+#include "base/model_settings.h"
 #include "base/monitoring_settings.h"
 #include "base/settings.h"
 
@@ -534,8 +536,10 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings =
-    joined(joined(joined(kTable, kCacheSettings), kMonitoringSettings), kAnswerSettings);
+constexpr std::array kSettings = joined(
+    joined(joined(kTable, kModelSettings), joined(kCacheSettings, kMonitoringSettings)),
+    joined(kLoggingSettings, kAnswerSettings)
+);
 
 }  // namespace
 

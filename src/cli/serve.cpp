@@ -8,17 +8,20 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "base/log.h"
 #include "base/settings.h"
 #include "base/thread_annotations.h"
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "cli/further_models.h"
 #include "cli/interrupts.h"
 #include "cli/setting_flags.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
 #include "server/server.h"
+#include "server/server_options.h"
 #include "telemetry/collector.h"
 
 namespace mlxs {
@@ -100,7 +103,9 @@ class ServeCommand final : public Command {
     const auto engine =
         open_with_progress(engine_config(settings, model_, context.environment), context);
     const ProfileFile profile(*engine, settings.find_text("profile").value_or(""));
-    Server server(*engine, server_options(settings));
+    ServerOptions options = server_options(settings);
+    options.models = further_models(settings, context);
+    Server server(*engine, std::move(options));
     stop.start_serving();
     server.start();
     context.console.out << "ready " << server.url() << '\n' << std::flush;

@@ -231,6 +231,8 @@ ServerOptions server_options(const Settings& settings) {
   options.allow_insecure_bind = settings.is_on("insecure");
   options.allowed_hosts = settings.list("allowed_hosts");
   options.model_aliases = settings.list("model_aliases");
+  options.max_loaded_models = narrow<int>(settings.integer("max_loaded_models"));
+  options.models_memory_bytes = settings.integer("models_memory");
   options.num_threads = narrow<int>(settings.integer("http_threads"));
   options.max_connections = narrow<int>(settings.integer("max_connections"));
   options.max_header_bytes = narrow<std::size_t>(settings.integer("max_header"));
@@ -243,6 +245,7 @@ ServerOptions server_options(const Settings& settings) {
   options.health_timeout = to_milliseconds(settings.real("health_timeout"));
   options.otlp_endpoint = settings.find_text("otlp_endpoint").value_or("");
   options.trace_share = settings.real("trace_share");
+  options.log_prompts = settings.is_on("log_prompts");
   options.logger = installed_log();
   return options;
 }

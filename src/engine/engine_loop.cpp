@@ -431,6 +431,10 @@ void EngineLoop::finish(SequenceId id, Finish finish, const OutputDelta& last, K
   };
   finish.timings = timings_of(sequence, Clock::now());
   found->second.output.describe(finish);
+  finish.course = {
+      .num_prompt_chunks = sequence.num_chunks,
+      .num_preemptions = sequence.num_recomputes + sequence.num_swaps
+  };
   const bool is_kept = tier_ && keep == Keep::cached && sequence.use_cache == UseCache::yes;
   std::vector<std::int32_t> kept;
   if (is_kept)

@@ -27,6 +27,9 @@
 #include "server/http/service.h"
 #include "server/http/tls.h"
 #include "server/monitoring/otlp_exporter.h"
+#include "server/inspect/request_log.h"
+#include "server/memory_trim.h"
+#include "server/models/model_host.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
@@ -108,7 +111,10 @@ class Server::Impl {
   BackgroundJobs jobs_;
   const EnergyMeter energy_{EnergySources::of_this_machine()};
   std::shared_ptr<OtlpExporter> exporter_;  // shared with traces under way; null: no spans
+  RequestLog requests_;
+  ModelHost models_;
   ApiContext context_;
+  MemoryTrim memory_trim_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
 
@@ -125,6 +131,10 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
       offload_(kNumOffloadThreads),
       responses_(options.responses_store, options.max_responses),
       jobs_(io_, service_),
+      models_(
+          std::move(options.models),
+          {.max_loaded = options.max_loaded_models, .memory_bytes = options.models_memory_bytes}
+      ),
       context_{
           engine,
           service_,
@@ -133,9 +143,12 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           responses_,
           jobs_,
           energy_,
+          requests_,
+          models_,
           options.embedding_pooling,
           options.rerank
       },
+      memory_trim_(io_, service_),
       work_(io_.get_executor()) {
   check_options(options);
   service_.options = std::move(options);
@@ -143,6 +156,7 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
   service_.logger = service_.options.logger;
   if (!service_.logger)
     service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
+  models_.start(context_);
   service_.router = Router(all_routes(context_));
   service_.metrics = HttpMetrics(names_of(service_.router.routes()));
 }
@@ -170,6 +184,7 @@ void Server::Impl::start() {
     );
   }
   listener_->start();
+  memory_trim_.start();
   for (int i = 0; i < options.num_threads; ++i) threads_.emplace_back([this] { serve(); });
 }
 
@@ -202,7 +217,10 @@ void Server::Impl::run() {
 
 int Server::Impl::drain(std::chrono::milliseconds timeout) {
   service_.is_draining = true;
-  const int num_cut = engine_.drain(timeout);
+  const Clock::time_point begin = Clock::now();
+  int num_cut = engine_.drain(timeout);
+  const auto left = timeout - (Clock::now() - begin);
+  num_cut += models_.drain(std::chrono::duration_cast<std::chrono::milliseconds>(left));
   const Clock::time_point deadline = Clock::now() + kFlushTimeout;
   while (service_.num_active > 0 && Clock::now() < deadline)
     std::this_thread::sleep_for(kFlushPoll);
@@ -221,6 +239,7 @@ void Server::Impl::stop() {
   if (listener_ && !threads_.empty()) {
     listener_->close();
     service_.connections.close_all();
+    memory_trim_.stop();
   }
   jobs_.cancel_all();
   if (exporter_) engine_.collector().export_spans(nullptr, 0.0);

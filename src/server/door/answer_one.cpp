@@ -154,7 +154,7 @@ Task<void> answer_one(
   const Executor executor = co_await boost::asio::this_coro::executor;
   std::vector<Request> requests;
   requests.push_back(std::move(call.request));
-  GenerationGroup group(context.engine, std::move(requests), /*num_choices=*/1, executor);
+  GenerationGroup group(context, std::move(requests), /*num_choices=*/1, executor);
   Run run(exchange, form);
   if (call.mode == ReplyMode::stream) {
     co_await run.stream(group);

@@ -283,7 +283,7 @@ Task<void> answer_call(
   Answer answer(context, exchange, call, format);
   const Executor executor = co_await boost::asio::this_coro::executor;
   GenerationGroup group(
-      context.engine, std::move(call.requests), static_cast<int>(call.num_choices), executor
+      context, std::move(call.requests), static_cast<int>(call.num_choices), executor
   );
   if (call.reply.is_stream) {
     co_await answer.stream(group);
