@@ -43,6 +43,16 @@ serve: build ## serve a model at 127.0.0.1:8080
 bench: build ## prefill and decode speed of a model
 	@exec $(binary) bench $(ARGS)
 
+.PHONY: python
+python: build ## the Python package, into .venv-python
+	@tools/setup python-venv
+	@.venv-python/bin/python -m pip --disable-pip-version-check -q install --no-build-isolation --no-deps .
+	@touch .venv-python/.mlx-serving-package
+
+.PHONY: node
+node: build ## the Node package, in bindings/node
+	@npm --prefix bindings/node ci --no-audit --no-fund --loglevel=error
+
 .PHONY: test-tools
 test-tools:
 	@tools/setup test-venv
