@@ -59,6 +59,7 @@ struct EngineConfig {
   Precision precision = Precision::balanced;  // on the CPU
   int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
   int num_text_workers = 1;  // threads that render templates and tokenize
+  bool telemetry = true;     // requests and steps are counted
 };
 
 // Called during loading with bytes read and bytes in all, on the device thread, while the opener

@@ -49,6 +49,9 @@ struct Request {
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};
   std::string label = {};  // the caller's id for the logs; opaque
+  // Whose request it is in the metrics, the name of an API key; empty: nobody's. It is told to
+  // whoever reads the metrics, so it must not be a secret.
+  std::string account = {};
 };
 
 }  // namespace mlxs

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/monitoring_settings.h"
 #include "base/settings.h"
 
 namespace mlxs {
@@ -551,12 +552,25 @@ constexpr std::array kTable = {
     },
 };
 
+template <std::size_t kFirst, std::size_t kSecond>
+consteval std::array<Setting, kFirst + kSecond> joined(
+    const std::array<Setting, kFirst>& first, const std::array<Setting, kSecond>& second
+) {
+  return [&]<std::size_t... kI>(std::index_sequence<kI...>) {
+    return std::array<Setting, kFirst + kSecond>{
+        (kI < kFirst ? first[kI % kFirst] : second[(kI - kFirst) % kSecond])...
+    };
+  }(std::make_index_sequence<kFirst + kSecond>());
+}
+
+constexpr std::array kSettings = joined(kTable, kMonitoringSettings);
+
 }  // namespace
 
-std::span<const Setting> setting_table() { return kTable; }
+std::span<const Setting> setting_table() { return kSettings; }
 
 const Setting& find_setting(std::string_view name) {
-  for (const Setting& setting : kTable) {
+  for (const Setting& setting : kSettings) {
     if (setting.name == name) return setting;
   }
   throw std::logic_error("no setting is called " + std::string(name));

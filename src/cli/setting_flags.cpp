@@ -30,8 +30,8 @@ namespace {
 constexpr std::size_t kHelpWidth = 72;  // of the column of descriptions
 
 std::string group_name(SettingGroup group) {
-  constexpr std::array<const char*, 5> kNames = {
-      "Model", "Engine", "Server", "Sampling", "Logging"
+  constexpr std::array<const char*, 6> kNames = {
+      "Model", "Engine", "Server", "Sampling", "Logging", "Monitoring"
   };
   return kNames.at(static_cast<std::size_t>(group));
 }
@@ -187,6 +187,7 @@ EngineConfig engine_config(
   config.target_itl_ms = settings.real("target_itl");
   config.in_flight_steps = narrow<int>(settings.integer("in_flight_steps"));
   config.prefix_cache = settings.text("prefix_cache") == "on";
+  if (settings.has("telemetry")) config.telemetry = settings.text("telemetry") == "on";
   if (settings.has("max_queue")) read_serving_settings(settings, config);
   return config;
 }

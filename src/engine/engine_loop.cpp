@@ -30,6 +30,7 @@
 #include "engine/scheduler/scheduler.h"
 #include "engine/scheduler/trace.h"
 #include "engine/sequence.h"
+#include "engine/step_meter.h"
 #include "engine/submission_ring.h"
 #include "engine/text_model.h"
 #include "engine/text_stage.h"
@@ -102,6 +103,7 @@ EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::func
       trace_(parts.make_trace ? parts.make_trace() : nullptr),
       scheduler_(parts.scheduler, trace_.get()),
       ring_(parts.ring),
+      meter_(parts.collector),
       tier_(
           parts.make_disk_tier
               ? std::make_unique<TierLink>(
@@ -247,11 +249,15 @@ void EngineLoop::end_expired() {
 bool EngineLoop::submit_next() {
   const Batch batch = scheduler_.schedule(Clock::now());
   if (batch.is_empty()) {
-    if (ring_.is_empty()) ring_.pause();
+    if (ring_.is_empty()) {
+      ring_.pause();
+      meter_.pause();
+    }
     return false;
   }
   try {
     ring_.submit(*runner_, batch);
+    meter_.submitted(batch, Clock::now());
   } catch (const std::exception& error) {
     // What a device did wrong before may be told only now, so no step in flight is to be trusted.
     const std::string what = error.what();
@@ -265,15 +271,17 @@ void EngineLoop::collect_oldest() {
   const CollectedStep collected = ring_.collect();
   switch (collected.outcome) {
     case CollectedStep::Outcome::completed: {
+      const TimePoint now = Clock::now();
       const std::vector<NewToken> tokens = scheduler_.complete(
           {.step = collected.step,
            .duration = collected.duration,
-           .completed_at = Clock::now(),
+           .completed_at = now,
            .tokens = collected.result.tokens}
       );
+      meter_.completed(collected.step, collected.duration, now);
       // Before the events, so that whoever reads a finish finds its steps counted.
       heartbeat_.step_done(collected.num_rows);
-      publish(tokens);
+      publish(tokens, now);
       return;
     }
     case CollectedStep::Outcome::failed:
@@ -291,7 +299,7 @@ void EngineLoop::collect_oldest() {
   }
 }
 
-void EngineLoop::publish(const std::vector<NewToken>& tokens) {
+void EngineLoop::publish(const std::vector<NewToken>& tokens, TimePoint now) {
   for (const NewToken& entry : tokens) {
     if (!entry.token.is_finite) {
       fail(
@@ -301,7 +309,7 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens) {
       continue;
     }
     try {
-      publish_token(entry.sequence, entry.token.id);
+      publish_token(entry.sequence, entry.token.id, now);
     } catch (const std::exception& error) {
       log_error("a request's text could not be made: {}", error.what());
       fail(
@@ -315,9 +323,11 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens) {
   }
 }
 
-void EngineLoop::publish_token(SequenceId id, std::int32_t token_id) {
+void EngineLoop::publish_token(SequenceId id, std::int32_t token_id, TimePoint now) {
   Live& live = live_.at(id);
   const Sequence& sequence = *scheduler_.find(id);
+  count_token(live.ticket.meter(), sequence, live.last_token_at, now);
+  live.last_token_at = now;
   const bool is_end = std::ranges::find(live.stop_token_ids, token_id) != live.stop_token_ids.end();
   live.ticket.stream().append(token_id, is_end ? std::string() : live.text.append(token_id));
   const bool is_full = sequence.num_tokens() >= sequence.max_length;
@@ -337,6 +347,7 @@ void EngineLoop::publish_token(SequenceId id, std::int32_t token_id) {
 void EngineLoop::fail_step(std::uint64_t step, const std::string& what) {
   log_error("a step failed: {}", what);
   heartbeat_.failed(what);
+  meter_.dropped(step);
   for (const SequenceId id : scheduler_.fail(step)) {
     fail(
         id, Error(ErrorCode::engine_error, "the device failed while it ran this request: " + what)
@@ -408,6 +419,8 @@ void EngineLoop::export_stats() {
   stats.num_cached_tokens = scheduler.num_cached_tokens;
   stats.num_preemptions = scheduler.num_recomputes + scheduler.num_swaps;
   stats.num_failed_steps = scheduler.num_failed_steps;
+  stats.scheduler = figures_of(scheduler);
+  stats.ring = figures_of(ring);
   stats.num_in_flight_steps = ring.num_in_flight;
   stats.device_idle_share = ring.idle_share();
   MutexLock lock(stats_mutex_);

@@ -20,6 +20,8 @@
 #include "engine/runner.h"
 #include "engine/salt_table.h"
 #include "engine/scheduler/scheduler.h"
+#include "engine/sequence.h"
+#include "engine/step_meter.h"
 #include "engine/submission_ring.h"
 #include "engine/text_stage.h"
 #include "engine/tier_link.h"
@@ -68,6 +70,7 @@ class EngineLoop final : public DeviceWorker {
     OutputText text;
     std::vector<std::int32_t> stop_token_ids;  // the model's end tokens included
     TierSalts salts;
+    TimePoint last_token_at = kNever;
   };
 
   void prepare();
@@ -80,8 +83,8 @@ class EngineLoop final : public DeviceWorker {
   void end_expired();
   bool submit_next();
   void collect_oldest();
-  void publish(const std::vector<NewToken>& tokens);
-  void publish_token(SequenceId id, std::int32_t token_id);
+  void publish(const std::vector<NewToken>& tokens, TimePoint now);
+  void publish_token(SequenceId id, std::int32_t token_id, TimePoint now);
   void fail_step(std::uint64_t step, const std::string& what);
   void finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep);
   void fail(SequenceId id, const Error& error);
@@ -92,6 +95,7 @@ class EngineLoop final : public DeviceWorker {
   const std::unique_ptr<TraceSink> trace_;
   Scheduler scheduler_;
   SubmissionRing ring_;
+  StepMeter meter_;
   std::unique_ptr<TierLink> tier_;  // null: nothing is kept on disk
   SaltTable salts_;
   BoundedQueue<PreparedRequest> commands_;

@@ -167,6 +167,7 @@ EngineParts plan_parts(
   parts.info = std::move(info);
   parts.max_queue = config.max_queue;
   parts.num_text_workers = config.num_text_workers;
+  parts.telemetry = config.telemetry;
   if (!config.scheduler_trace.empty())
     parts.make_trace = [path = config.scheduler_trace] { return open_trace_file(path); };
   return parts;

@@ -10,6 +10,7 @@
 #include "engine/event_stream.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
+#include "telemetry/collector.h"
 
 namespace mlxs {
 
@@ -48,8 +49,10 @@ bool OpenRequests::wait_until_none(Clock::time_point deadline) {
   return count_ == 0;
 }
 
-Ticket::Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream)
-    : open_(std::move(open)), stream_(std::move(stream)) {}
+Ticket::Ticket(
+    std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream, RequestMeter meter
+)
+    : open_(std::move(open)), stream_(std::move(stream)), meter_(std::move(meter)) {}
 
 Ticket::~Ticket() {
   if (stream_)
@@ -58,9 +61,10 @@ Ticket::~Ticket() {
     );
 }
 
-// The count goes down first, so that a reader who saw the finish never finds its request still
-// counted.
+// The counts come first, so that a reader who saw the finish never finds its request still open, or
+// missing in the figures.
 void Ticket::finish(Finish finish, std::string_view last_text) {
+  meter_.finish(finish, OpenRequests::Clock::now() - submitted_at_);
   open_->remove();
   std::exchange(stream_, nullptr)->finish(std::move(finish), last_text);
 }

@@ -8,6 +8,8 @@
 
 #include "base/thread_annotations.h"
 #include "engine/event_stream.h"
+#include "mlx_serving/event.h"
+#include "telemetry/collector.h"
 
 namespace mlxs {
 
@@ -43,7 +45,11 @@ class OpenRequests {
 class Ticket {
  public:
   // REQUIRES: open->try_add() counted it.
-  Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream);
+  Ticket(
+      std::shared_ptr<OpenRequests> open,
+      std::shared_ptr<EventStream> stream,
+      RequestMeter meter = {}
+  );
   ~Ticket();
   Ticket(Ticket&&) noexcept = default;
   Ticket& operator=(Ticket&&) = delete;
@@ -51,6 +57,7 @@ class Ticket {
   Ticket& operator=(const Ticket&) = delete;
 
   [[nodiscard]] EventStream& stream() { return *stream_; }
+  [[nodiscard]] const RequestMeter& meter() const { return meter_; }
   [[nodiscard]] OpenRequests::Clock::time_point submitted_at() const { return submitted_at_; }
 
   // Ends the request; the ticket is spent.
@@ -60,6 +67,7 @@ class Ticket {
  private:
   std::shared_ptr<OpenRequests> open_;
   std::shared_ptr<EventStream> stream_;  // null: spent
+  RequestMeter meter_;
   OpenRequests::Clock::time_point submitted_at_ = OpenRequests::Clock::now();
 };
 

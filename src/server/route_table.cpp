@@ -11,6 +11,7 @@
 #include "server/http/task.h"
 #include "server/llama_server/error_body.h"
 #include "server/llama_server/routes.h"
+#include "server/monitoring/routes.h"
 #include "server/ollama/error_body.h"
 #include "server/ollama/routes.h"
 #include "server/openai/error_body.h"
@@ -45,6 +46,7 @@ std::vector<Route> all_routes(const ApiContext& context) {
   return {
       {"GET", "/health", probe, bind(handle_health)},
       {"GET", "/ready", probe, bind(handle_ready)},
+      {"GET", "/metrics", light, bind(handle_metrics)},
       {"GET", "/openapi.json", light, bind(handle_openapi)},
       {"GET", "/v1/models", light, bind(handle_model_list)},
       {"GET", "/v1/models/*", light, bind(handle_model)},

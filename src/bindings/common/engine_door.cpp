@@ -86,7 +86,11 @@ std::unique_ptr<EngineDoor> EngineDoor::open(
 ) {
   const DoorOptions options = read_door_options(
       options_json,
-      {.groups = {SettingGroup::model, SettingGroup::engine, SettingGroup::logging},
+      {.groups =
+           {SettingGroup::model,
+            SettingGroup::engine,
+            SettingGroup::logging,
+            SettingGroup::monitoring},
        .takes_model = true}
   );
   if (options.settings.source("log_level") != Settings::Source::default_value)

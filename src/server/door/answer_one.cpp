@@ -152,6 +152,7 @@ Task<void> answer_one(
   check_not_draining(context);
   if (!call.prefill.empty()) co_await add_prefill(context, call);
   call.request.label = exchange.request().id;
+  call.request.account = exchange.request().owner;
   call.request.scheduling.key = exchange.request().share;
   call.request.scheduling.key_weight = exchange.request().weight;
   const Executor executor = co_await boost::asio::this_coro::executor;

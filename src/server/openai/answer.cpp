@@ -248,6 +248,7 @@ Task<void> answer_call(
     );
   for (Request& request : call.requests) {
     request.label = exchange.request().id;
+    request.account = exchange.request().owner;
     request.scheduling.key = exchange.request().share;
     request.scheduling.key_weight = exchange.request().weight;
   }

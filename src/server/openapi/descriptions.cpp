@@ -10,6 +10,7 @@ namespace {
 constexpr std::array kDescriptions = std::to_array<RouteDescription>({
     {"GET", "/health", "probes", "Whether the engine makes progress; 503 where it does not", ""},
     {"GET", "/ready", "probes", "Whether new requests are taken; 503 while draining", ""},
+    {"GET", "/metrics", "monitoring", "Figures in Prometheus' text format (also vLLM's names)", ""},
     {"GET", "/openapi.json", "server", "This document", ""},
     {"GET", "/v1/models", "openai", "The served model under each of its names", ""},
     {"GET", "/v1/models/*", "openai", "One name of the served model", ""},
