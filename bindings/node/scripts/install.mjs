@@ -1,5 +1,5 @@
 // Builds the addon into native/: `npm install` runs it. In a package that carries a prebuilt native/ it does nothing.
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -14,7 +14,13 @@ if (!existsSync(source)) {
 } else {
   const require = createRequire(import.meta.url);
   const build = join(root, "..", "..", "build", "node");
-  const run = (...args) => execFileSync("cmake", args, { stdio: ["ignore", "ignore", "inherit"] });
+  // Its words only count where it fails.
+  const run = (...args) => {
+    const { status, stdout, error } = spawnSync("cmake", args, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
+    if (status === 0) return;
+    console.error(stdout ?? "", error?.message ?? "");
+    process.exit(1);
+  };
   run(
     "-S", root, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
     `-DNODE_INCLUDE=${require("node-api-headers").include_dir}`,

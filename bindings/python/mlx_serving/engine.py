@@ -150,7 +150,7 @@ class Engine:
     # -- answers
 
     @overload
-    def generate(self, prompt: Prompt, **params: Unpack[RequestParams]) -> Completion: ...
+    def generate(self, prompt: Prompt, **params: Unpack[RequestParams]) -> Completion: ...  # type: ignore[overload-overlap]
     @overload
     def generate(
         self, prompt: Sequence[Prompt], *, n: int = ..., **params: Unpack[RequestParams]
@@ -181,7 +181,7 @@ class Engine:
         return self._start(to_json({**params, "messages": messages}))
 
     @overload
-    async def agenerate(self, prompt: Prompt, **params: Unpack[RequestParams]) -> Completion: ...
+    async def agenerate(self, prompt: Prompt, **params: Unpack[RequestParams]) -> Completion: ...  # type: ignore[overload-overlap]
     @overload
     async def agenerate(
         self, prompt: Sequence[Prompt], *, n: int = ..., **params: Unpack[RequestParams]

@@ -63,7 +63,7 @@ class RateLimitExceededError(MlxServingError):
 class OverloadedError(MlxServingError):
     """The request cannot be taken now."""
 
-    code = "overloaded"
+    code = "server_is_overloaded"
 
 
 class ShuttingDownError(MlxServingError):

@@ -68,7 +68,7 @@ class LLM:
         use_tqdm: bool = False,
     ) -> list[RequestOutput]:
         """Answers all prompts in one batch, in their order. A prompt that fails raises its error."""
-        listed = [prompts] if isinstance(prompts, str) else list(prompts)
+        listed: list[str | Mapping[str, Any]] = [prompts] if isinstance(prompts, str) else list(prompts)
         plain = [_prompt(prompt) for prompt in listed]
         params = sampling_params or SamplingParams()
         answers = self.engine.generate(plain, **cast(Any, params.fields()))

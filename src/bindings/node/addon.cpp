@@ -128,20 +128,29 @@ class HubObject final : public Napi::ObjectWrap<HubObject> {
       : ObjectWrap(info),
         listener_(Napi::Persistent(info[0].As<Napi::Function>())),
         looker_(Looker::New(info.Env(), "mlx_serving", 0, 1, this)),
-        hub_(std::make_shared<EventHub>([looker = looker_] { looker.NonBlockingCall(); })) {
+        hub_(std::make_unique<EventHub>([looker = looker_] { looker.NonBlockingCall(); })) {
     looker_.Unref(info.Env());
     // Before the looker's own end, as the hooks run from the last to the first.
-    info.Env().AddCleanupHook([hub = hub_] { hub->close(); });
+    napi_add_env_cleanup_hook(info.Env(), end_with_environment, this);
   }
 
   ~HubObject() override {
-    hub_->close();
-    looker_.Abort();
+    napi_remove_env_cleanup_hook(Env(), end_with_environment, this);
+    end();
   }
 
   [[nodiscard]] EventHub& hub() { return *hub_; }
 
  private:
+  static void end_with_environment(void* self) { static_cast<HubObject*>(self)->end(); }
+
+  // Nothing calls the looker once the hub is closed.
+  void end() {
+    hub_->close();
+    if (std::exchange(is_ended_, true)) return;
+    looker_.Abort();
+  }
+
   static void look(Napi::Env env, Napi::Function /*none*/, HubObject* self, void* /*none*/) {
     if (env != nullptr && self != nullptr) self->tell(env);
   }
@@ -183,9 +192,13 @@ class HubObject final : public Napi::ObjectWrap<HubObject> {
   }
   void cancel(const Napi::CallbackInfo& info) { hub_->cancel(id_at(info)); }
   void discard(const Napi::CallbackInfo& info) { hub_->discard(id_at(info)); }
-  void close(const Napi::CallbackInfo& /*info*/) { hub_->close(); }
-  void ref(const Napi::CallbackInfo& info) { looker_.Ref(info.Env()); }
-  void unref(const Napi::CallbackInfo& info) { looker_.Unref(info.Env()); }
+  void close(const Napi::CallbackInfo& /*info*/) { end(); }
+  void ref(const Napi::CallbackInfo& info) {
+    if (!is_ended_) looker_.Ref(info.Env());
+  }
+  void unref(const Napi::CallbackInfo& info) {
+    if (!is_ended_) looker_.Unref(info.Env());
+  }
   Napi::Value num_streams(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), static_cast<double>(hub_->num_streams()));
   }
@@ -195,7 +208,8 @@ class HubObject final : public Napi::ObjectWrap<HubObject> {
 
   Napi::FunctionReference listener_;
   Looker looker_;
-  std::shared_ptr<EventHub> hub_;  // shared with the environment's clean-up
+  std::unique_ptr<EventHub> hub_;
+  bool is_ended_ = false;
 };
 
 // What the addon keeps for each environment (a worker thread has its own).
@@ -411,5 +425,11 @@ Napi::Object define_addon(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace mlxs
 
-// NOLINTNEXTLINE(readability-identifier-naming): the macro's own names
-NODE_API_MODULE(mlx_serving, mlxs::define_addon)
+namespace {
+
+// The macro pastes the name, so that it cannot be a qualified one.
+Napi::Object init(Napi::Env env, Napi::Object exports) { return mlxs::define_addon(env, exports); }
+
+}  // namespace
+
+NODE_API_MODULE(mlx_serving, init)

@@ -45,7 +45,7 @@ export const errorClasses: Readonly<Record<string, typeof MlxServingError>> = {
   template_error: TemplateError,
   model_not_found: ModelNotFoundError,
   rate_limit_exceeded: RateLimitExceededError,
-  overloaded: OverloadedError,
+  server_is_overloaded: OverloadedError,
   shutting_down: ShuttingDownError,
   cancelled: CancelledError,
   deadline_exceeded: DeadlineExceededError,
