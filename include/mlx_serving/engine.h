@@ -16,6 +16,13 @@
 
 namespace mlxs {
 
+// The texts of the tokens between which a model was trained to fill in; empty: it was not.
+struct FillInMiddle {
+  std::string prefix = {};
+  std::string suffix = {};
+  std::string middle = {};
+};
+
 struct ModelInfo {
   std::string name = {};    // as clients name it: the folder's or file's name without extension
   std::string family = {};  // "llama"
@@ -25,6 +32,7 @@ struct ModelInfo {
   std::int64_t weight_bytes = 0;
   std::int64_t kv_bytes_per_token = 0;
   bool has_chat_template = false;
+  FillInMiddle fill_in_middle = {};
   SamplingParams default_sampling = {};  // the model's own recommendation, where its files have one
 };
 

@@ -64,6 +64,19 @@ struct Finish {
   Timings timings = {};
 };
 
+struct TokenLogprob {
+  std::int32_t id = 0;
+  float logprob = 0.0F;  // natural logarithm
+};
+
+struct TokenLogprobs {
+  std::int32_t id = 0;
+  float logprob = 0.0F;
+  int rank = 0;  // how many tokens are at least as likely, itself included
+  // the likeliest first, or the tokens that were named
+  std::vector<TokenLogprob> top = {};
+};
+
 // The first event of a request that was accepted has prompt_tokens set and no text; the last has
 // finish set. A request that is refused has one event only, its finish with the error.
 struct Event {
@@ -71,10 +84,17 @@ struct Event {
   // whole UTF-8 characters only; the concatenation over all events is the output
   std::string text = {};
   std::vector<std::int32_t> token_ids = {};  // sampled since the previous event
+  // Of these tokens, where asked for, but for the token that ended the text and is not shown.
+  std::vector<TokenLogprobs> logprobs = {};
+  // With the first token, where Request::returns_prompt asks for it.
+  std::vector<std::int32_t> prompt_ids = {};
+  // With the first token, where asked for: of the prompt's tokens but the first.
+  std::vector<TokenLogprobs> prompt_logprobs = {};
+  std::vector<float> embedding = {};  // with the finish of a request with Request::pooling
   std::optional<Finish> finish = {};
 };
 
-class EventStream;
+class EventStream;  // src/engine/event_stream.h
 
 // The reading end of one request. Destroying it cancels the request.
 //

@@ -25,6 +25,9 @@ struct ChatPrompt {
 // (taken as they are), or a conversation.
 using Prompt = std::variant<std::string, std::vector<std::int32_t>, ChatPrompt>;
 
+// How hidden states of a prompt, after the final norm, become its embedding.
+enum class Pooling : std::uint8_t { last, mean };
+
 // How a request stands to the others.
 struct SchedulingParams {
   int priority = 0;         // larger is more urgent; [-1000, 1000]
@@ -44,6 +47,11 @@ struct PrefixCacheParams {
 
 struct Request {
   Prompt prompt = {};
+  // Only so many last tokens of the prompt are run; -1: as many as the context has room for.
+  std::optional<int> truncate_prompt_tokens = {};
+  // Set: nothing is generated; the last event has the embedding, which is not normalised.
+  std::optional<Pooling> pooling = {};
+  bool returns_prompt = false;  // Event::prompt_ids is filled in
   SamplingParams sampling = {};
   StopParams stop = {};
   SchedulingParams scheduling = {};

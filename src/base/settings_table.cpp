@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/answer_settings.h"
 #include "base/monitoring_settings.h"
 #include "base/settings.h"
 
@@ -134,7 +135,8 @@ constexpr std::array kTable = {
         .unit = "",
         .default_value = "auto",
         .commands = kRunning,
-        .text = "type of keys and values in memory; auto: as the model computes"
+        .text = "type of keys and values in memory; auto: float16 on the CPU unless precision is "
+                "exact, else as the model computes"
     },
     Setting{
         .name = "prefix_cache",
@@ -563,7 +565,7 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings = joined(kTable, kMonitoringSettings);
+constexpr std::array kSettings = joined(joined(kTable, kMonitoringSettings), kAnswerSettings);
 
 }  // namespace
 

@@ -107,6 +107,11 @@ std::chrono::milliseconds to_milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000.0)));
 }
 
+RerankUse rerank_use(const std::string& word) {
+  if (word == "on") return RerankUse::on;
+  return word == "off" ? RerankUse::off : RerankUse::automatic;
+}
+
 DeviceKind device_kind(const std::string& name) {
   if (name == "cpu") return DeviceKind::cpu;
   return name == "gpu" ? DeviceKind::gpu : DeviceKind::automatic;
@@ -202,6 +207,9 @@ ServerOptions server_options(const Settings& settings) {
   options.tls_key = settings.find_text("tls_key").value_or("");
   options.cors_origins = settings.list("cors_origins");
   options.responses_store = settings.text("responses_store");
+  options.embedding_pooling =
+      settings.text("embedding_pooling") == "last" ? Pooling::last : Pooling::mean;
+  options.rerank = rerank_use(settings.text("rerank"));
   options.max_responses = settings.integer("max_responses");
   options.max_socket_requests = narrow<int>(settings.integer("max_socket_requests"));
   options.allow_insecure_bind = settings.is_on("insecure");

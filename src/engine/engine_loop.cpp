@@ -38,6 +38,8 @@
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
+#include "sampling/sampling_batch.h"
+#include "sampling/token_rules.h"
 
 namespace mlxs {
 namespace {
@@ -173,12 +175,20 @@ void EngineLoop::start(PreparedRequest request) {
   sequence.max_length = request.max_length;
   sequence.sampling = std::move(request.sampling);
   sequence.seed = sequence.sampling.seed.value_or(next_seed_);
+  sequence.rules = request.rules;
+  sequence.needs_known_tokens = needs_known_tokens(sequence.sampling, request.rules.get());
+  sequence.mirostat_mu = first_mirostat_mu(sequence.sampling.mirostat);
   sequence.priority = request.scheduling.priority;
   sequence.key = std::move(request.scheduling.key);
   sequence.key_weight = request.scheduling.key_weight;
   const TierSalts salts = salts_of(request);
   sequence.cache_salt = salts.in_memory;
-  sequence.use_cache = request.prefix_cache.is_enabled ? UseCache::yes : UseCache::no;
+  // What is told of each token of the prompt needs each of them to be computed.
+  const bool needs_all =
+      sequence.sampling.logprobs.prompt_num_top.has_value() || request.pooling == Pooling::mean;
+  sequence.pooling = request.pooling;
+  const bool uses_cache = request.prefix_cache.is_enabled && !needs_all;
+  sequence.use_cache = uses_cache ? UseCache::yes : UseCache::no;
   sequence.arrived_at = request.tickets.front().submitted_at();
   sequence.ttft_deadline = deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
   sequence.deadline = deadline_after(sequence.arrived_at, request.scheduling.deadline);
@@ -191,12 +201,23 @@ void EngineLoop::start(PreparedRequest request) {
   SequenceId parent = 0;
   for (Ticket& ticket : request.tickets) {
     sequence.id = next_id_++;
-    sequence.fork_of = parent;
+    sequence.fork_of = needs_all ? 0 : parent;
     Live live{
         .ticket = std::move(ticket),
-        .text = OutputText(text_->tokenizer, request.stop.stop),
+        .text = OutputText(
+            text_->tokenizer,
+            {.stop = request.stop.stop,
+             .includes_stop = request.stop.includes_stop,
+             .min_tokens = request.stop.min_tokens}
+        ),
+        .includes_stop = request.stop.includes_stop,
         .stop_token_ids = stop_token_ids,
-        .salts = salts
+        .salts = salts,
+        .prompt = PromptOutput(
+            {.pooling = request.pooling,
+             .has_logprobs = sequence.sampling.logprobs.prompt_num_top.has_value(),
+             .returns_ids = request.returns_prompt}
+        )
     };
     if (start_sequence(sequence, std::move(live)) && parent == 0) parent = sequence.id;
     ++sequence.seed;
@@ -281,6 +302,7 @@ void EngineLoop::collect_oldest() {
       meter_.completed(collected.step, collected.duration, now);
       // Before the events, so that whoever reads a finish finds its steps counted.
       heartbeat_.step_done(collected.num_rows);
+      collect_prompts(collected.result);
       publish(tokens, now);
       return;
     }
@@ -309,7 +331,7 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens, TimePoint now) {
       continue;
     }
     try {
-      publish_token(entry.sequence, entry.token.id, now);
+      publish_token(entry.sequence, entry.token, now);
     } catch (const std::exception& error) {
       log_error("a request's text could not be made: {}", error.what());
       fail(
@@ -323,13 +345,36 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens, TimePoint now) {
   }
 }
 
-void EngineLoop::publish_token(SequenceId id, std::int32_t token_id, TimePoint now) {
+void EngineLoop::collect_prompts(const StepResult& result) {
+  for (const PromptScore& score : result.prompt_scores) {
+    const auto found = live_.find(score.sequence);
+    if (found != live_.end()) found->second.prompt.add(score);
+  }
+  for (const PooledRows& rows : result.pools) {
+    const auto found = live_.find(rows.pool.sequence);
+    if (found != live_.end()) found->second.prompt.add(rows);
+  }
+}
+
+void EngineLoop::publish_token(SequenceId id, const SampledToken& token, TimePoint now) {
   Live& live = live_.at(id);
   const Sequence& sequence = *scheduler_.find(id);
+  const std::int32_t token_id = token.id;
   count_token(live.ticket.meter(), sequence, live.last_token_at, now);
   live.last_token_at = now;
+  if (live.prompt.is_pooled()) {
+    live.ticket.stream().tell_embedding(live.prompt.take_embedding());
+    finish(id, {.reason = FinishReason::stop}, {}, Keep::cached);
+    return;
+  }
+  if (sequence.num_output_tokens() == 1) live.prompt.tell(sequence, live.ticket.stream());
   const bool is_end = std::ranges::find(live.stop_token_ids, token_id) != live.stop_token_ids.end();
-  live.ticket.stream().append(token_id, is_end ? std::string() : live.text.append(token_id));
+  const bool is_shown = !is_end || live.includes_stop;
+  live.ticket.stream().append(
+      token_id,
+      is_shown ? live.text.append(token_id) : std::string(),
+      is_shown ? token.logprobs.get() : nullptr
+  );
   const bool is_full = sequence.num_tokens() >= sequence.max_length;
   if (!is_end && !is_full && !live.text.is_stopped()) return;
 
@@ -360,7 +405,7 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
   const Sequence& sequence = *scheduler_.find(id);
   finish.usage.prompt_tokens = sequence.num_prompt_tokens;
   finish.usage.cached_tokens = sequence.num_cached_tokens;
-  finish.usage.completion_tokens = sequence.num_output_tokens();
+  finish.usage.completion_tokens = sequence.pooling ? 0 : sequence.num_output_tokens();
   finish.cache = {
       .miss = to_public(sequence.miss), .first_differing_token = sequence.first_differing_token
   };

@@ -17,6 +17,7 @@
 #include "engine/engine_parts.h"
 #include "engine/heartbeat.h"
 #include "engine/output_text.h"
+#include "engine/prompt_output.h"
 #include "engine/runner.h"
 #include "engine/salt_table.h"
 #include "engine/scheduler/scheduler.h"
@@ -68,8 +69,10 @@ class EngineLoop final : public DeviceWorker {
   struct Live {
     Ticket ticket;
     OutputText text;
+    bool includes_stop = false;                // the text of a stop token is shown
     std::vector<std::int32_t> stop_token_ids;  // the model's end tokens included
     TierSalts salts;
+    PromptOutput prompt;
     TimePoint last_token_at = kNever;
   };
 
@@ -84,7 +87,8 @@ class EngineLoop final : public DeviceWorker {
   bool submit_next();
   void collect_oldest();
   void publish(const std::vector<NewToken>& tokens, TimePoint now);
-  void publish_token(SequenceId id, std::int32_t token_id, TimePoint now);
+  void publish_token(SequenceId id, const SampledToken& token, TimePoint now);
+  void collect_prompts(const StepResult& result);
   void fail_step(std::uint64_t step, const std::string& what);
   void finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep);
   void fail(SequenceId id, const Error& error);

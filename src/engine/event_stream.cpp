@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "mlx_serving/event.h"
@@ -55,13 +56,31 @@ void EventStream::accept(int num_prompt_tokens) {
 }
 
 void EventStream::append(std::int32_t token_id, std::string_view text) {
+  append(token_id, text, nullptr);
+}
+
+void EventStream::append(
+    std::int32_t token_id, std::string_view text, const TokenLogprobs* logprobs
+) {
   num_unread_.fetch_add(1, std::memory_order_acq_rel);
   {
     MutexLock lock(mutex_);
     pending_.token_ids.push_back(token_id);
     pending_.text.append(text);
+    if (logprobs != nullptr) pending_.logprobs.push_back(*logprobs);
   }
   announce();
+}
+
+void EventStream::tell_prompt(std::vector<std::int32_t> ids, std::vector<TokenLogprobs> logprobs) {
+  MutexLock lock(mutex_);
+  pending_.prompt_ids = std::move(ids);
+  pending_.prompt_logprobs = std::move(logprobs);
+}
+
+void EventStream::tell_embedding(std::vector<float> embedding) {
+  MutexLock lock(mutex_);
+  pending_.embedding = std::move(embedding);
 }
 
 void EventStream::finish(Finish finish, std::string_view last_text) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "engine/doorbell.h"
@@ -32,6 +33,11 @@ class EventStream {
   // The engine's side.
   void accept(int num_prompt_tokens);
   void append(std::int32_t token_id, std::string_view text);
+  // `logprobs` of the token may be null.
+  void append(std::int32_t token_id, std::string_view text, const TokenLogprobs* logprobs);
+  // What is told of the prompt goes with the first token: called before it is appended.
+  void tell_prompt(std::vector<std::int32_t> ids, std::vector<TokenLogprobs> logprobs);
+  void tell_embedding(std::vector<float> embedding);  // before finish()
   void finish(Finish finish, std::string_view last_text);
   [[nodiscard]] bool is_cancelled() const { return is_cancelled_.load(std::memory_order_acquire); }
   [[nodiscard]] bool is_backed_up() const {

@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
-#include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,10 +78,18 @@ SamplingParams default_sampling(
   return params;
 }
 
-std::optional<KvType> kv_type_of(KvDtype dtype) {
-  switch (dtype) {
+// What `auto` stands for: as the model computes, but where the CPU's products round activations
+// anyway halves are precise enough, and half as much to read.
+KvType automatic_kv_type(const EngineConfig& config, mx::Device device, mx::Dtype activations) {
+  const bool rounds = device == mx::Device::cpu && config.precision != Precision::exact;
+  if (rounds || activations == mx::float16) return KvType::float16;
+  return activations == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
+}
+
+KvType kv_type_of(const EngineConfig& config, mx::Device device, mx::Dtype activations) {
+  switch (config.kv_dtype) {
     case KvDtype::automatic:
-      return std::nullopt;
+      return automatic_kv_type(config, device, activations);
     case KvDtype::float32:
       return KvType::float32;
     case KvDtype::float16:
@@ -91,19 +99,7 @@ std::optional<KvType> kv_type_of(KvDtype dtype) {
     case KvDtype::int8:
       return KvType::int8;
   }
-  return std::nullopt;
-}
-
-KvType kv_type_of(mx::Dtype activations) {
-  if (activations == mx::float16) return KvType::float16;
-  return activations == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
-}
-
-// Of the model's own type unless another one is asked for.
-std::vector<LayerGroup> groups_of(
-    const ModelSpec& spec, const EngineConfig& config, mx::Dtype activations
-) {
-  return layer_groups(spec, kv_type_of(config.kv_dtype).value_or(kv_type_of(activations)));
+  throw std::logic_error("a type of keys and values without a name");
 }
 
 std::int64_t kv_bytes_per_token(const std::vector<LayerGroup>& groups) {
@@ -173,9 +169,7 @@ EngineParts plan_parts(
   return parts;
 }
 
-std::unique_ptr<Runner> make_runner(
-    Model model, const CacheLayout& layout, std::optional<KvType> type
-) {
+std::unique_ptr<Runner> make_runner(Model model, const CacheLayout& layout, KvType type) {
   KvPoolOptions options{.num_pages = {}, .page_size = layout.page_size, .type = type};
   for (const PageGroup& group : layout.groups) options.num_pages.push_back(group.num_pages);
   KvPages pages = model.make_kv_pages(options);
@@ -202,7 +196,7 @@ std::string computation_of(
     const EngineConfig& config, const CacheLayout& layout, mx::Device device, KvType type
 ) {
   std::string text = fmt::format(
-      "device {} kv {} precision {} page {}",
+      "device {} kv {} precision {} pages of {} by head",
       device == mx::Device::gpu ? "gpu" : "cpu",
       static_cast<int>(type),
       static_cast<int>(config.precision),
@@ -236,8 +230,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   auto text =
       std::make_shared<const TextModel>(make_text_model(checkpoint->text(), checkpoint->path()));
 
-  const std::vector<LayerGroup> groups =
-      groups_of(spec, config, activation_dtype(*checkpoint, spec, device));
+  const KvType kv_type = kv_type_of(config, device, activation_dtype(*checkpoint, spec, device));
+  const std::vector<LayerGroup> groups = layer_groups(spec, kv_type);
   ModelInfo info{
       .name = model_name(path),
       .family = facts.family,
@@ -246,7 +240,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
       .context_length = facts.context_length,
       .weight_bytes = facts.weight_bytes,
       .kv_bytes_per_token = kv_bytes_per_token(groups),
-      .has_chat_template = text->chat_template.has_value()
+      .has_chat_template = text->chat_template.has_value(),
+      .fill_in_middle = find_fill_in_middle(text->tokenizer)
   };
   info.default_sampling = default_sampling(checkpoint->text().generation, info, checkpoint->path());
 
@@ -254,12 +249,10 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   parts.text = std::move(text);
   const bool is_kept = config.prefix_cache && !config.prefix_cache_dir.empty();
   if (is_kept) {
-    const KvType type = kv_type_of(config.kv_dtype)
-                            .value_or(kv_type_of(activation_dtype(*checkpoint, spec, device)));
     parts.make_disk_tier = [checkpoint,
                             config,
                             computation =
-                                computation_of(config, parts.scheduler.cache, device, type)] {
+                                computation_of(config, parts.scheduler.cache, device, kv_type)] {
       return open_disk_tier(config, *checkpoint, computation);
     };
   }
@@ -267,8 +260,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
                        spec,
                        model_options = options_of_model(config, device, progress),
                        layout = parts.scheduler.cache,
-                       type = kv_type_of(config.kv_dtype)] {
-    return make_runner(Model::load(*checkpoint, spec, model_options), layout, type);
+                       kv_type] {
+    return make_runner(Model::load(*checkpoint, spec, model_options), layout, kv_type);
   };
   return parts;
 }
@@ -280,7 +273,8 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
   const mx::Device device = pick_device(config.device);
   const RandomWeights weights = read_random_weights(object, path.string(), device);
 
-  const std::vector<LayerGroup> groups = groups_of(spec, config, weights.activations);
+  const KvType kv_type = kv_type_of(config, device, weights.activations);
+  const std::vector<LayerGroup> groups = layer_groups(spec, kv_type);
   EngineParts parts = plan_parts(
       config,
       {.name = "random-" + spec.family,
@@ -298,8 +292,8 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
                        weights,
                        model_options = options_of_model(config, device, {}),
                        layout = parts.scheduler.cache,
-                       type = kv_type_of(config.kv_dtype)] {
-    return make_runner(Model::random(spec, weights, model_options), layout, type);
+                       kv_type] {
+    return make_runner(Model::random(spec, weights, model_options), layout, kv_type);
   };
   return parts;
 }

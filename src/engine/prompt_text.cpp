@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -72,6 +73,16 @@ std::vector<std::int32_t> prompt_ids(
       },
       prompt
   );
+}
+
+void truncate_prompt(
+    const Request& request, const ModelInfo& info, std::vector<std::int32_t>& token_ids
+) {
+  if (!request.truncate_prompt_tokens) return;
+  const int room = info.context_length - request.stop.max_tokens.value_or(1);
+  const int most = *request.truncate_prompt_tokens < 0 ? room : *request.truncate_prompt_tokens;
+  const int num_cut = static_cast<int>(token_ids.size()) - std::max(most, 1);
+  if (num_cut > 0) token_ids.erase(token_ids.begin(), token_ids.begin() + num_cut);
 }
 
 }  // namespace mlxs

@@ -23,4 +23,9 @@ namespace mlxs {
     const Prompt& prompt, const ModelInfo& info, const TextModel& text
 );
 
+// Takes tokens away from the front as Request::truncate_prompt_tokens wants it.
+void truncate_prompt(
+    const Request& request, const ModelInfo& info, std::vector<std::int32_t>& token_ids
+);
+
 }  // namespace mlxs

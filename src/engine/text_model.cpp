@@ -48,6 +48,21 @@ TextModel make_text_model(const TextSources& sources, const std::string& path) {
   return model;
 }
 
+FillInMiddle find_fill_in_middle(const Tokenizer& tokenizer) {
+  const FillInMiddle known[] = {
+      {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"},  // Qwen, CodeGemma
+      {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},        // StarCoder
+      {"<fim-prefix>", "<fim-suffix>", "<fim-middle>"},        // SantaCoder
+      {"[PREFIX]", "[SUFFIX]", "[MIDDLE]"},                    // Codestral
+  };
+  for (const FillInMiddle& marks : known) {
+    const bool has_all = tokenizer.token_to_id(marks.prefix) &&
+                         tokenizer.token_to_id(marks.suffix) && tokenizer.token_to_id(marks.middle);
+    if (has_all) return marks;
+  }
+  return {};
+}
+
 TextModel make_placeholder_text_model(int vocab_size) {
   GgufVocabulary vocabulary;
   vocabulary.model = "llama";

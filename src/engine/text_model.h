@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mlx_serving/engine.h"
 #include "model/checkpoint/text_sources.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -21,6 +22,9 @@ struct TextModel {
 // `path` names the model in messages.
 // ERRORS: invalid_model, unsupported_model, as Tokenizer and ChatTemplate have them.
 [[nodiscard]] TextModel make_text_model(const TextSources& sources, const std::string& path);
+
+// RETURNS: the marks of a known family of models, where the vocabulary has all three.
+[[nodiscard]] FillInMiddle find_fill_in_middle(const Tokenizer& tokenizer);
 
 // For random weights, whose tokens mean nothing: token i reads "<token i>". REQUIRES: vocab_size >
 // 0.

@@ -14,6 +14,7 @@
 #include "engine/open_requests.h"
 #include "engine/prompt_text.h"
 #include "engine/request_check.h"
+#include "engine/token_rules_text.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
@@ -57,13 +58,19 @@ void TextStage::prepare_and_deliver(SubmittedRequest submitted) {
   };
   Request& request = submitted.request;
   try {
+    if (request.pooling) request.stop.max_tokens = 1;  // it ends at the end of its prompt
     check_request(request, info_);
+    auto rules = make_token_rules(request, info_, *text_);
     auto token_ids = prompt_ids(request.prompt, info_, *text_);
+    truncate_prompt(request, info_, token_ids);
     const int max_length = check_prompt(token_ids, request.stop, info_);
     deliver_(
         {.prompt_ids = std::move(token_ids),
          .max_length = max_length,
          .sampling = std::move(request.sampling),
+         .rules = std::move(rules),
+         .pooling = request.pooling,
+         .returns_prompt = request.returns_prompt,
          .stop = std::move(request.stop),
          .scheduling = std::move(request.scheduling),
          .prefix_cache = std::move(request.prefix_cache),

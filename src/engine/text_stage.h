@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "engine/engine_parts.h"
 #include "engine/open_requests.h"
 #include "mlx_serving/request.h"
+#include "sampling/token_rules.h"
 
 namespace mlxs {
 
@@ -27,6 +29,9 @@ struct PreparedRequest {
   std::vector<std::int32_t> prompt_ids = {};
   int max_length = 0;  // tokens of prompt and output at which it ends
   SamplingParams sampling = {};
+  std::shared_ptr<const TokenRules> rules = {};  // null: none
+  std::optional<Pooling> pooling = {};
+  bool returns_prompt = false;
   StopParams stop = {};
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};

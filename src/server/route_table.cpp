@@ -6,6 +6,7 @@
 #include "server/anthropic/error_body.h"
 #include "server/anthropic/routes.h"
 #include "server/api_context.h"
+#include "server/embeddings/routes.h"
 #include "server/http/exchange.h"
 #include "server/http/router.h"
 #include "server/http/task.h"
@@ -52,6 +53,9 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"GET", "/v1/models/*", light, bind(handle_model)},
       {"POST", "/v1/chat/completions", generate, bind(handle_chat)},
       {"POST", "/v1/completions", generate, bind(handle_completion)},
+      {"POST", "/v1/embeddings", generate, bind(handle_embeddings)},
+      {"POST", "/v1/rerank", generate, bind(handle_rerank)},
+      {"POST", "/rerank", generate, bind(handle_rerank)},
       {"POST", "/v1/chat/completions/input_tokens", light, bind(handle_chat_token_count)},
       {"POST", "/v1/responses", generate, bind(handle_response_create)},
       {"POST", "/v1/responses/input_tokens", light, bind(handle_response_token_count)},
@@ -66,10 +70,14 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"POST", "/apply-template", light, bind(handle_apply_template)},
       {"POST", "/completion", llama, bind(handle_llama_completion)},
       {"POST", "/completions", llama, bind(handle_llama_completion)},
+      {"POST", "/embedding", llama, bind(handle_llama_embedding)},
+      {"POST", "/embeddings", llama, bind(handle_llama_embedding)},
       {"GET", "/props", llama_light, bind(handle_llama_props)},
       {"GET", "/slots", llama_light, bind(handle_llama_slots)},
       {"POST", "/api/chat", ollama, bind(handle_ollama_chat)},
       {"POST", "/api/generate", ollama, bind(handle_ollama_generate)},
+      {"POST", "/api/embed", ollama, bind(handle_ollama_embed)},
+      {"POST", "/api/embeddings", ollama, bind(handle_ollama_embeddings)},
       {"GET", "/api/tags", ollama_light, bind(handle_ollama_tags)},
       {"GET", "/api/ps", ollama_light, bind(handle_ollama_running)},
       {"POST", "/api/show", ollama_light, bind(handle_ollama_show)},

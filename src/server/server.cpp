@@ -125,7 +125,9 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           make_api_model(engine.model(), options.model_aliases),
           offload_,
           responses_,
-          jobs_
+          jobs_,
+          options.embedding_pooling,
+          options.rerank
       },
       work_(io_.get_executor()) {
   check_options(options);

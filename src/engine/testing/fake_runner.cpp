@@ -221,6 +221,42 @@ void FakeRunner::expect_visible(
   }
 }
 
+// The likeliest tokens are always a, b, c; the rest is made of ids and positions.
+void FakeRunner::tell_extras(Step& step) {
+  const auto told = [](std::int32_t id, int num_top, std::span<const std::int32_t> named) {
+    TokenLogprobs logprobs{.id = id, .logprob = -0.5F, .rank = 1};
+    const auto count = named.empty() ? static_cast<std::size_t>(num_top) : named.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int32_t other = named.empty() ? 'a' + static_cast<std::int32_t>(i) : named[i];
+      logprobs.top.push_back({.id = other, .logprob = -0.5F - static_cast<float>(i)});
+    }
+    return logprobs;
+  };
+  for (std::size_t i = 0; i < step.result.tokens.size(); ++i) {
+    const LogprobParams& params = step.batch.samples[i].params->logprobs;
+    if (!params.num_top) continue;
+    SampledToken& token = step.result.tokens[i];
+    token.logprobs =
+        std::make_shared<const TokenLogprobs>(told(token.id, *params.num_top, params.token_ids));
+  }
+  for (const BatchScore& score : step.batch.scores) {
+    step.result.prompt_scores.push_back(
+        {.sequence = score.sequence,
+         .position = score.position,
+         .logprobs = told(score.target, score.num_top, {})}
+    );
+  }
+  for (const BatchPool& pool : step.batch.pools) {
+    PooledRows rows{.pool = pool, .sum = {0.0F, 0.0F, 0.0F}};
+    for (int row = pool.first_row; row < pool.first_row + pool.num_rows; ++row) {
+      rows.sum[0] += static_cast<float>(step.batch.token_ids.at(static_cast<std::size_t>(row)));
+      rows.sum[1] += static_cast<float>(step.batch.positions.at(static_cast<std::size_t>(row)));
+      rows.sum[2] += 1.0F;
+    }
+    step.result.pools.push_back(std::move(rows));
+  }
+}
+
 void FakeRunner::run(Step& step) {
   const std::uint64_t number = num_run_++;
   if (options_.before_step) options_.before_step(number);
@@ -243,6 +279,7 @@ void FakeRunner::run(Step& step) {
          .is_finite = !fault_spoils("logits")}
     );
   }
+  tell_extras(step);
   if (options_.after_step) options_.after_step(step.batch, step.result);
 }
 

@@ -62,6 +62,7 @@ class FakeRunner final : public Runner {
   void move_pages(const Batch& batch);
   void store(const Step& step, const BatchSlice& slice);
   void feed(Step& step) const;
+  static void tell_extras(Step& step);
   void expect_visible(
       const Step& step, const BatchSample& sample, std::span<const std::int32_t> ids
   ) const;

@@ -46,6 +46,7 @@ class Run {
 void Run::apply(const Event& event) {
   result_.text += event.text;
   result_.token_ids.insert(result_.token_ids.end(), event.token_ids.begin(), event.token_ids.end());
+  result_.logprobs.insert(result_.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
   if (!event.finish) return;
   if (event.finish->reason == FinishReason::cancelled)
     throw Error(ErrorCode::cancelled, "the request was cancelled");

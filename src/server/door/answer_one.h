@@ -30,6 +30,7 @@ struct DoorCall {
 struct DoorResult {
   std::string text;
   std::vector<std::int32_t> token_ids;
+  std::vector<TokenLogprobs> logprobs;
   Finish finish;
 };
 

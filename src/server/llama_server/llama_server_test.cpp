@@ -107,13 +107,7 @@ TEST(LlamaServer, RefusesByName) {
   const std::vector<std::pair<std::string, const char*>> unsupported = {
       {R"("grammar":"root ::= x")", "grammar"},
       {R"("json_schema":{"type":"object"})", "json_schema"},
-      {R"("mirostat":2)", "mirostat"},
-      {R"("typical_p":0.5)", "typical_p"},
-      {R"("xtc_probability":0.1)", "xtc_probability"},
-      {R"("samplers":["top_k"])", "samplers"},
-      {R"("n_probs":3)", "n_probs"},
       {R"("id_slot":0)", "id_slot"},
-      {R"("repeat_last_n":64)", "repeat_last_n"},
       {R"("n_predict":0)", "n_predict"},
       {R"("timings_per_token":true)", "timings_per_token"},
   };

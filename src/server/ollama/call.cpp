@@ -13,6 +13,7 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/request.h"
 #include "server/door/answer_one.h"
+#include "server/door/logprob_fields.h"
 #include "server/door/neutral_fields.h"
 #include "server/ollama/options.h"
 #include "server/openai/api_model.h"
@@ -22,14 +23,11 @@ namespace mlxs {
 namespace {
 
 constexpr std::string_view kLatest = ":latest";
-constexpr std::array<std::string_view, 5> kCommonEmpty = {
-    "format", "tools", "think", "logprobs", "truncate"
-};
+constexpr std::array<std::string_view, 4> kCommonEmpty = {"format", "tools", "think", "truncate"};
 constexpr std::array<std::string_view, 4> kGenerateEmpty = {
     "images", "suffix", "template", "context"
 };
 constexpr std::array<std::string_view, 2> kMessageEmpty = {"images", "tool_calls"};
-constexpr std::array kNoTopLogprobs = {NeutralNumber{"top_logprobs", 0.0}};
 
 // A model stays as long as the server does.
 void check_keep_alive(FieldReader& fields) {
@@ -47,7 +45,7 @@ OllamaCall read_common(FieldReader& fields, const ApiModel& model) {
   call.door.mode = fields.boolean("stream").value_or(true) ? ReplyMode::stream : ReplyMode::whole;
   read_ollama_options(fields, model, call.door.request);
   check_empty(fields, kCommonEmpty);
-  check_neutral_numbers(fields, kNoTopLogprobs);
+  read_chat_logprobs(fields, call.door.request.sampling.logprobs);
   check_keep_alive(fields);
   return call;
 }

@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "base/json.h"
+#include "mlx_serving/engine.h"
 #include "mlx_serving/event.h"
 #include "server/api_context.h"
 #include "server/door/answer_one.h"
+#include "server/door/logprob_json.h"
 #include "server/http/exchange.h"
 #include "server/http/message.h"
 #include "server/http/task.h"
@@ -29,7 +31,8 @@ std::int64_t nanoseconds(double milliseconds) { return std::llround(milliseconds
 
 class OllamaForm final : public DoorForm {
  public:
-  OllamaForm(OllamaKind kind, std::string model) : kind_(kind), model_(std::move(model)) {}
+  OllamaForm(OllamaKind kind, std::string model, const Engine& engine)
+      : kind_(kind), model_(std::move(model)), writer_(engine) {}
 
   [[nodiscard]] std::string_view stream_type() const override { return "application/x-ndjson"; }
   [[nodiscard]] std::string_view prompt_param() const override {
@@ -38,9 +41,10 @@ class OllamaForm final : public DoorForm {
   [[nodiscard]] std::string opening(int) override { return {}; }
 
   [[nodiscard]] std::string delta(const Event& event) override {
-    if (event.text.empty()) return {};
+    if (event.text.empty() && event.logprobs.empty()) return {};
     json::object part = part_of(event.text);
     part["done"] = false;
+    if (!event.logprobs.empty()) part["logprobs"] = writer_.entries(event.logprobs);
     return json::serialize(part) + "\n";
   }
 
@@ -53,7 +57,9 @@ class OllamaForm final : public DoorForm {
   }
 
   [[nodiscard]] std::string whole(const DoorResult& result) override {
-    return json::serialize(last_part(result.text, result.finish));
+    json::object part = last_part(result.text, result.finish);
+    if (!result.logprobs.empty()) part["logprobs"] = writer_.entries(result.logprobs);
+    return json::serialize(part);
   }
 
   // RETURNS: the answer to a request without a prompt.
@@ -96,10 +102,11 @@ class OllamaForm final : public DoorForm {
 
   OllamaKind kind_;
   std::string model_;
+  LogprobWriter writer_;
 };
 
 Task<void> answer(const ApiContext& context, Exchange& exchange, OllamaCall call, OllamaKind kind) {
-  OllamaForm form(kind, call.model);
+  OllamaForm form(kind, call.model, context.engine);
   if (call.is_empty) {
     co_await exchange.respond(json_response(form.loaded()));
     co_return;

@@ -20,6 +20,7 @@
 #include "server/http/message.h"
 #include "server/http/task.h"
 #include "server/openai/call.h"
+#include "server/openai/choice_extras.h"
 #include "server/openai/error_body.h"
 #include "server/openai/reply.h"
 
@@ -30,19 +31,23 @@ constexpr std::string_view kDone = "data: [DONE]\n\n";
 constexpr std::size_t kMaxWriteBytes = std::size_t{64} << 10;
 
 struct Choice {
+  explicit Choice(ChoiceExtras own_extras) : extras(std::move(own_extras)) {}
+
   bool is_accepted = false;
   std::string text;  // of a whole reply
   std::optional<Finish> finish;
+  ChoiceExtras extras;
 };
 
 // Follows the choices of one call; throws what ended one of them.
 class Progress {
  public:
-  Progress(std::size_t num_requests, const ReplyFormat& format)
-      : choices_(num_requests), format_(format) {}
+  Progress(const std::vector<Choice>& choices, const ReplyFormat& format)
+      : choices_(choices), format_(format) {}
 
   void apply(const GroupEvent& event) {
     Choice& choice = choices_.at(event.index);
+    choice.extras.add(event.event);
     if (!event.event.finish) {
       note_accepted(choice);
       return;
@@ -106,7 +111,13 @@ class Answer {
       : exchange_(exchange),
         call_(call),
         format_(format),
-        progress_(call.requests.size() * call.num_choices, format) {
+        progress_(
+            std::vector<Choice>(
+                call.requests.size() * call.num_choices,
+                Choice(ChoiceExtras(context.engine, call.reply.tokens, format.logprob_form()))
+            ),
+            format
+        ) {
     head_.id = context.service.ids.next(format.id_prefix());
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     head_.created = std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -120,7 +131,7 @@ class Answer {
  private:
   Task<std::string> wait_until_accepted(GenerationGroup& group);
   Task<void> stream_rest(GenerationGroup& group, std::string pending);
-  void add_chunks(const GroupEvent& event, std::string& out) const;
+  void add_chunks(const GroupEvent& event, std::string& out);
   void add_chunk(json::object choice, std::string& out) const;
   [[nodiscard]] std::string closing_events();
   [[nodiscard]] json::object final_usage();
@@ -148,15 +159,21 @@ json::object Answer::final_usage() {
 Task<void> Answer::whole(GenerationGroup& group) {
   while (std::optional<GroupEvent> event = co_await group.next()) {
     progress_.apply(*event);
-    progress_.choices()[event->index].text += event->event.text;
-  }
-  json::array choices;
-  for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
-    const Choice& choice = progress_.choices()[i];
-    const FinishReason reason = choice.finish.value_or(Finish{}).reason;
-    choices.push_back(format_.whole_choice(i, choice.text, reason));
+    Choice& choice = progress_.choices()[event->index];
+    choice.text += choice.extras.take_echo() + event->event.text;
   }
   json::object body = reply_object(head_, format_.whole_name());
+  json::array choices;
+  for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
+    Choice& choice = progress_.choices()[i];
+    const FinishReason reason = choice.finish.value_or(Finish{}).reason;
+    json::object object = format_.whole_choice(i, choice.text, reason);
+    choice.extras.write(object);
+    // A chat has one prompt, and vLLM tells of it beside the choices.
+    const bool is_chat = format_.logprob_form() == LogprobForm::chat;
+    if (!is_chat || i == 0) choice.extras.write_prompt(is_chat ? body : object);
+    choices.push_back(std::move(object));
+  }
   body["choices"] = std::move(choices);
   body["usage"] = final_usage();
   HttpResponse response;
@@ -173,9 +190,14 @@ void Answer::add_chunk(json::object choice, std::string& out) const {
   out += sse_event(json::serialize(chunk));
 }
 
-void Answer::add_chunks(const GroupEvent& event, std::string& out) const {
-  if (!event.event.text.empty())
-    add_chunk(format_.delta_choice(event.index, event.event.text), out);
+void Answer::add_chunks(const GroupEvent& event, std::string& out) {
+  ChoiceExtras& extras = progress_.choices()[event.index].extras;
+  const std::string text = extras.take_echo() + event.event.text;
+  if (!text.empty() || extras.has_news()) {
+    json::object choice = format_.delta_choice(event.index, text);
+    extras.write(choice);
+    add_chunk(std::move(choice), out);
+  }
   if (event.event.finish)
     add_chunk(format_.closing_choice(event.index, event.event.finish->reason), out);
 }

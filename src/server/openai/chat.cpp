@@ -10,6 +10,7 @@
 #include "server/http/task.h"
 #include "server/openai/answer.h"
 #include "server/openai/call.h"
+#include "server/openai/choice_extras.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/reply.h"
 #include "server/openai/routes.h"
@@ -32,6 +33,7 @@ class ChatFormat final : public ReplyFormat {
   [[nodiscard]] std::string_view whole_name() const override { return "chat.completion"; }
   [[nodiscard]] std::string_view chunk_name() const override { return "chat.completion.chunk"; }
   [[nodiscard]] std::string_view prompt_param() const override { return "messages"; }
+  [[nodiscard]] LogprobForm logprob_form() const override { return LogprobForm::chat; }
 
   [[nodiscard]] json::object whole_choice(
       std::size_t index, std::string_view text, FinishReason reason

@@ -138,11 +138,6 @@ void check_modalities(FieldReader& fields) {
 }
 
 void check_unsupported(FieldReader& fields) {
-  if (fields.boolean("logprobs").value_or(false))
-    unsupported("logprobs", "is not supported by this server; leave it out");
-  static constexpr IntegerRule kTopLogprobs{"top_logprobs", 0, 20};
-  if (fields.integer(kTopLogprobs).value_or(0) > 0)
-    unsupported("top_logprobs", "is not supported by this server; leave it out");
   if (fields.boolean("continue_final_message").value_or(false)) {
     unsupported("continue_final_message", "is not supported by this server; leave it out");
   }
@@ -161,8 +156,7 @@ void check_unsupported(FieldReader& fields) {
        "guided_regex",
        "guided_choice",
        "guided_grammar",
-       "structured_outputs",
-       "min_tokens"}
+       "structured_outputs"}
   );
 }
 
@@ -175,6 +169,8 @@ Call parse_chat_call(std::string_view body, const ApiModel& model) {
   const json::array* messages = fields.array("messages");
   if (messages == nullptr)
     throw Error(ErrorCode::invalid_request, "you must provide a messages parameter", "messages");
+  read_chat_logprobs(fields, common.sampling.logprobs);
+  read_tokens_of_reply(fields, model, common);
   check_unsupported(fields);
   check_response_format(fields);
   check_modalities(fields);

@@ -10,6 +10,7 @@
 #include "server/http/task.h"
 #include "server/openai/answer.h"
 #include "server/openai/call.h"
+#include "server/openai/choice_extras.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/reply.h"
 #include "server/openai/routes.h"
@@ -32,6 +33,7 @@ class CompletionFormat final : public ReplyFormat {
   [[nodiscard]] std::string_view whole_name() const override { return "text_completion"; }
   [[nodiscard]] std::string_view chunk_name() const override { return "text_completion"; }
   [[nodiscard]] std::string_view prompt_param() const override { return "prompt"; }
+  [[nodiscard]] LogprobForm logprob_form() const override { return LogprobForm::completion; }
 
   [[nodiscard]] json::object whole_choice(
       std::size_t index, std::string_view text, FinishReason reason

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "mlx_serving/event.h"
+#include "server/openai/choice_extras.h"
 
 namespace mlxs {
 
@@ -22,6 +23,7 @@ class ReplyFormat {
   [[nodiscard]] virtual std::string_view chunk_name() const = 0;  // and of a chunk
   [[nodiscard]] virtual std::string_view prompt_param(
   ) const = 0;  // the field that holds the prompt
+  [[nodiscard]] virtual LogprobForm logprob_form() const = 0;
 
   [[nodiscard]] virtual json::object whole_choice(
       std::size_t index, std::string_view text, FinishReason reason

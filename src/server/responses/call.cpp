@@ -32,10 +32,9 @@ constexpr NumberRule kTopP{"top_p", 0.0, 1.0};
 constexpr IntegerRule kMaxOutputTokens{"max_output_tokens", 1, kInt32Max};
 constexpr IntegerRule kMaxToolCalls{"max_tool_calls", 1, kInt32Max};
 constexpr std::size_t kMaxMetadata = 16;
-constexpr std::array<std::string_view, 4> kEmpty = {
-    "tools", "include", "context_management", "conversation"
-};
-constexpr std::array kNoTopLogprobs = {NeutralNumber{"top_logprobs", 0.0}};
+constexpr std::array<std::string_view, 3> kEmpty = {"tools", "context_management", "conversation"};
+constexpr IntegerRule kTopLogprobs{"top_logprobs", 0, 20};
+constexpr std::string_view kIncludeLogprobs = "message.output_text.logprobs";
 
 void read_model(FieldReader& fields, const ApiModel& model, ResponsesCall& call) {
   const auto name = fields.string("model");
@@ -58,6 +57,22 @@ void read_sampling(FieldReader& fields, const ApiModel& model, ResponsesCall& ca
   if (!max_tokens) return;
   request.stop.max_tokens = static_cast<int>(*max_tokens);
   call.echo["max_output_tokens"] = *max_tokens;
+}
+
+// Of what a response may include there are only the log probabilities.
+void read_logprobs(FieldReader& fields, ResponsesCall& call) {
+  const auto num_top = fields.integer(kTopLogprobs);
+  bool is_included = false;
+  if (const json::array* include = fields.array("include")) {
+    for (std::size_t i = 0; i < include->size(); ++i) {
+      const std::string path = element_path(fields.path_of("include"), i);
+      if (checked_string((*include)[i], path) != kIncludeLogprobs) throw_unsupported(path);
+      is_included = true;
+    }
+  }
+  call.echo["top_logprobs"] = num_top.value_or(0);
+  if (num_top.value_or(0) > 0 || is_included)
+    call.door.request.sampling.logprobs.num_top = static_cast<int>(num_top.value_or(0));
 }
 
 void read_text_options(FieldReader& fields) {
@@ -179,7 +194,7 @@ ResponsesCall parse_responses_call(std::string_view body, const ApiModel& model,
   read_metadata(fields, call);
   read_harmless(fields, call);
   read_stream(fields, call);
-  check_neutral_numbers(fields, kNoTopLogprobs);
+  read_logprobs(fields, call);
   read_conversation(fields, ids, call);
   fields.finish();
   return call;

@@ -5,10 +5,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "mlx_serving/event.h"
 #include "server/door/answer_one.h"
+#include "server/door/logprob_json.h"
 #include "server/http/message.h"
 #include "server/http/task.h"
 #include "server/openai/field_reader.h"
@@ -46,6 +48,10 @@ json::object ResponseForm::place() const {
   return members;
 }
 
+json::array ResponseForm::logprobs_of(const std::vector<TokenLogprobs>& logprobs) const {
+  return LogprobWriter(context_.engine).entries(logprobs);
+}
+
 std::string ResponseForm::opening(int) {
   json::object created;
   created["response"] = unfinished_response(facts_);
@@ -62,25 +68,26 @@ std::string ResponseForm::opening(int) {
 }
 
 std::string ResponseForm::delta(const Event& part) {
-  if (part.text.empty()) return {};
+  if (part.text.empty() && part.logprobs.empty()) return {};
   json::object members = place();
   members["delta"] = part.text;
-  members["logprobs"] = json::array();
+  members["logprobs"] = logprobs_of(part.logprobs);
   return event("response.output_text.delta", std::move(members));
 }
 
 std::string ResponseForm::closing(const DoorResult& result) {
   json::object text = place();
+  const OutputPart output{.text = result.text, .logprobs = logprobs_of(result.logprobs)};
   text["text"] = result.text;
-  text["logprobs"] = json::array();
+  text["logprobs"] = output.logprobs;
   json::object part = place();
-  part["part"] = text_part(result.text);
+  part["part"] = text_part(output);
   const std::string status(finished_status(result.finish));
   json::object item;
   item["output_index"] = 0;
-  item["item"] = message_item(facts_, status, result.text);
+  item["item"] = message_item(facts_, status, output);
   json::object last;
-  last["response"] = finished_response(facts_, result);
+  last["response"] = finished_response(facts_, result, logprobs_of(result.logprobs));
   std::string out = event("response.output_text.done", std::move(text));
   out += event("response.content_part.done", std::move(part));
   out += event("response.output_item.done", std::move(item));
@@ -95,7 +102,7 @@ std::string ResponseForm::broken(const HttpFault& fault) {
 }
 
 std::string ResponseForm::whole(const DoorResult& result) {
-  return json::serialize(finished_response(facts_, result));
+  return json::serialize(finished_response(facts_, result, logprobs_of(result.logprobs)));
 }
 
 Task<void> ResponseForm::store() {
@@ -109,7 +116,8 @@ Task<void> ResponseForm::store() {
 
 Task<void> ResponseForm::finished(const DoorResult& result) {
   stored_.status = finished_status(result.finish);
-  stored_.response = json::serialize(finished_response(facts_, result));
+  stored_.response =
+      json::serialize(finished_response(facts_, result, logprobs_of(result.logprobs)));
   stored_.conversation = with_answer(stored_.conversation, result.text);
   co_await store();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "server/api_context.h"
@@ -40,6 +41,7 @@ class ResponseForm final : public DoorForm {
  private:
   [[nodiscard]] std::string event(std::string_view type, json::object members);
   [[nodiscard]] json::object place() const;  // of the text: item and indices
+  [[nodiscard]] json::array logprobs_of(const std::vector<TokenLogprobs>& logprobs) const;
   [[nodiscard]] Task<void> store();
 
   const ApiContext& context_;

@@ -58,20 +58,20 @@ std::string_view finished_status(const Finish& finish) {
   return finish.reason == FinishReason::length ? "incomplete" : "completed";
 }
 
-json::object text_part(std::string_view text) {
+json::object text_part(const OutputPart& output) {
   json::object part;
   part["type"] = "output_text";
   part["annotations"] = json::array();
-  part["logprobs"] = json::array();
-  part["text"] = to_json_view(text);
+  part["logprobs"] = output.logprobs;
+  part["text"] = to_json_view(output.text);
   return part;
 }
 
 json::object message_item(
-    const ResponseFacts& facts, std::string_view status, std::string_view text
+    const ResponseFacts& facts, std::string_view status, const OutputPart& part
 ) {
   json::array content;
-  if (status != "in_progress") content.push_back(text_part(text));
+  if (status != "in_progress") content.push_back(text_part(part));
   json::object item;
   item["id"] = facts.message_id;
   item["type"] = "message";
@@ -85,13 +85,17 @@ json::object unfinished_response(const ResponseFacts& facts) {
   return response_object(facts, "in_progress");
 }
 
-json::object finished_response(const ResponseFacts& facts, const DoorResult& result) {
+json::object finished_response(
+    const ResponseFacts& facts, const DoorResult& result, json::array logprobs
+) {
   const std::string_view status = finished_status(result.finish);
   json::object object = response_object(facts, status);
   if (result.finish.reason == FinishReason::length)
     object["incomplete_details"] = {{"reason", "max_output_tokens"}};
   json::array output;
-  output.push_back(message_item(facts, status, result.text));
+  output.push_back(
+      message_item(facts, status, {.text = result.text, .logprobs = std::move(logprobs)})
+  );
   object["output"] = std::move(output);
   object["usage"] = usage_of(result.finish.usage);
   return object;

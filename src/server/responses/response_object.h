@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/json.h"
 #include "server/door/answer_one.h"
@@ -21,21 +22,29 @@ struct ResponseFacts {
   bool is_background = false;
 };
 
+// The text of an answer.
+struct OutputPart {
+  std::string_view text = {};
+  json::array logprobs = {};  // empty where they were not asked for
+};
+
 // RETURNS: a response that is not finished, without output.
 [[nodiscard]] json::object unfinished_response(const ResponseFacts& facts);
 
 // RETURNS: a response whose status is "completed" or, where the text was cut, "incomplete".
-[[nodiscard]] json::object finished_response(const ResponseFacts& facts, const DoorResult& result);
+[[nodiscard]] json::object finished_response(
+    const ResponseFacts& facts, const DoorResult& result, json::array logprobs
+);
 
 [[nodiscard]] json::object failed_response(const ResponseFacts& facts, const HttpFault& fault);
 
 // RETURNS: the output item. `status` is "in_progress", which has no content, or an end.
 [[nodiscard]] json::object message_item(
-    const ResponseFacts& facts, std::string_view status, std::string_view text
+    const ResponseFacts& facts, std::string_view status, const OutputPart& part
 );
 
-// RETURNS: the content part that holds `text`.
-[[nodiscard]] json::object text_part(std::string_view text);
+// RETURNS: the content part.
+[[nodiscard]] json::object text_part(const OutputPart& part);
 
 // RETURNS: "completed" or "incomplete".
 [[nodiscard]] std::string_view finished_status(const Finish& finish);
