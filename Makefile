@@ -52,6 +52,16 @@ bench-http: setup ## the HTTP doors under load without a model, at full size (15
 	@cmake --build $(build_dir) --target null_server http_load
 	@python3 bench/http/run.py --build $(build_dir) $(ARGS)
 
+.PHONY: python
+python: build ## the Python package, into .venv-python
+	@tools/setup python-venv
+	@.venv-python/bin/python -m pip --disable-pip-version-check -q install --no-build-isolation --no-deps .
+	@touch .venv-python/.mlx-serving-package
+
+.PHONY: node
+node: build ## the Node package, in bindings/node
+	@npm --prefix bindings/node ci --no-audit --no-fund --loglevel=error
+
 .PHONY: test-tools
 test-tools:
 	@tools/setup test-venv node-clients
