@@ -46,10 +46,10 @@ enum class SloAction {
 };
 
 struct EngineConfig {
-  std::string model = {};                  // folder, .gguf file or alias; empty: the default model
+  std::string model = {};  // folder, .gguf file or alias; empty: the default model
   // A config.json of Hugging Face's form: random weights for it instead of the model's, of which
-  // only the tokenizer and the template are used, or nothing where none is named. For benchmarks and
-  // tests.
+  // only the tokenizer and the template are used, or nothing where none is named. For benchmarks
+  // and tests.
   std::string random_weights_config = {};
   std::string home = {};  // where aliases look; empty: MLX_SERVING_HOME or ~/.cache/mlx-serving
   DeviceKind device = DeviceKind::automatic;  // automatic: the GPU where MLX has one

@@ -70,7 +70,7 @@ struct ServerOptions {
 
   std::string otlp_endpoint;  // http://HOST:PORT of an OTLP collector; empty: no spans are exported
   double trace_share = 1.0;   // of requests without a trace context that are traced, in [0, 1]
-  bool log_prompts = false;                // bodies of requests go into the log, at level info
+  bool log_prompts = false;   // bodies of requests go into the log, at level info
   std::shared_ptr<spdlog::logger> logger;  // null: nothing is logged
 };
 

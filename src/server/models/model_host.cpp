@@ -102,6 +102,7 @@ ModelLease ModelHost::load(std::size_t index) {
           context_->offload,
           context_->responses,
           context_->jobs,
+          context_->energy,
           context_->requests,
           context_->models,
           context_->pooling,
