@@ -35,9 +35,7 @@ FIGURES = {
 
 def bench(build: pathlib.Path, *flags: object, environment: dict[str, str] | None = None) -> dict:
     command = [str(part) for part in (build / "mlx-serving", "bench", *flags, "--json")]
-    run = subprocess.run(
-        command, check=True, capture_output=True, text=True, env={**os.environ, **(environment or {})}
-    )
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **(environment or {})})
     return json.loads(run.stdout)
 
 

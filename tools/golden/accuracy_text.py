@@ -49,7 +49,13 @@ def main() -> int:
             model = ask(url, "/v1/models")["data"][0]["id"]
             texts = []
             for seed, topic in enumerate(TOPICS):
-                body = {"prompt": topic, "max_tokens": NUM_TOKENS + 64, "temperature": 1.0, "seed": seed, "ignore_eos": True}
+                body = {
+                    "prompt": topic,
+                    "max_tokens": NUM_TOKENS + 64,
+                    "temperature": 1.0,
+                    "seed": seed,
+                    "ignore_eos": True,
+                }
                 written = topic + ask(url, "/v1/completions", {"model": model, **body})["choices"][0]["text"]
                 texts.append(ask(url, "/tokenize", {"content": written})["tokens"][:NUM_TOKENS])
         finally:
