@@ -2,7 +2,8 @@
 """Writes the committed reference data under tests/golden: what the C++ side must reproduce.
 
 Parts: models (tiny random checkpoints with their logits), greedy (continuations of the default model),
-text (tokenizers and chat templates). Equal inputs give equal bytes; the packages it needs are in
+text (tokenizers and chat templates),
+embeddings (pooled hidden states of the models). Equal inputs give equal bytes; the packages it needs are in
 requirements/golden.txt.
 """
 
@@ -36,7 +37,13 @@ def make_text(options: argparse.Namespace) -> None:
     subprocess.run(command, check=True)
 
 
-PARTS = {"models": make_models, "greedy": make_greedy, "text": make_text}
+def make_embeddings(options: argparse.Namespace) -> None:
+    from golden import embeddings
+
+    embeddings.write_embeddings(options.out / "models", options.out / "embeddings.json")
+
+
+PARTS = {"models": make_models, "greedy": make_greedy, "text": make_text, "embeddings": make_embeddings}
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "serving"))
 
-import httpx2
 from statistics_of import quantile, spread
 from streams import ROOT, Client, serving, words
 
@@ -49,12 +48,11 @@ async def llama_server(binary: pathlib.Path, model: pathlib.Path):
     )
     url = f"http://127.0.0.1:{LLAMA_PORT}"
     try:
-        async with httpx2.AsyncClient() as http:
-            for _ in range(600):
-                with contextlib.suppress(httpx2.TransportError):
-                    if (await http.get(url + "/health")).status_code == 200:
-                        break
-                await asyncio.sleep(0.1)
+        for _ in range(600):
+            with contextlib.suppress(OSError, EOFError):
+                await Client(url).get("/health")
+                break
+            await asyncio.sleep(0.1)
         yield url
     finally:
         process.terminate()

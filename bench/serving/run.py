@@ -26,7 +26,7 @@ async def run_once(name: str, binary: pathlib.Path, seed: int) -> dict:
         small = ("--kv-memory", str(1728 * kv_bytes_per_token(binary)), "--context-length", "1024")
         async with serving(binary, *small) as url, serving(binary, "--context-length", "1024") as large_url:
             return await scenarios.small_pool(url, large_url, seed)
-    async with serving(binary, "--max-queue", "4096", "--max-sequences", "32") as url:
+    async with serving(binary, "--max-queue", "4096", "--max-connections", "8192", "--max-sequences", "32") as url:
         if name in ("two_priorities", "two_keys"):
             capacity = await scenarios.capacity_of(url, seed)
             figures = await getattr(scenarios, name)(url, seed + 1, capacity)

@@ -9,7 +9,7 @@ from streams import Answer, Client, words
 
 
 def finished(answers: list[Answer]) -> list[Answer]:
-    return [answer for answer in answers if answer.status == 200 and not answer.error]
+    return [answer for answer in answers if answer.status == 200 and answer.token_times and not answer.error]
 
 
 async def shared_prefix(url: str, seed: int) -> dict:
@@ -54,24 +54,34 @@ async def long_prompt_beside_streams(url: str, seed: int) -> dict:
     }
 
 
-async def _arrivals(client: Client, seed: int, seconds: float, per_second: float, **fields: object) -> list[Answer]:
-    """Poisson arrivals of 128-token prompts with 32 answer tokens; waits for all of them."""
-    generator = random.Random(seed)
+async def _arrivals(
+    client: Client, seeds: tuple[int, int], seconds: float, per_second: float, **fields: object
+) -> list[Answer]:
+    """Poisson arrivals of 128-token prompts with 32 answer tokens; what is not done at the end is cancelled.
+
+    `seeds` are of the times and of the texts: equal times with other texts meet an equally cold cache.
+    """
+    times, texts = (random.Random(seed) for seed in seeds)
+    answers: list[Answer] = []
     tasks = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        tasks.append(asyncio.create_task(client.complete(words(generator, 128), 32, **fields)))
-        await asyncio.sleep(generator.expovariate(per_second))
-    return await asyncio.gather(*tasks)
+        tasks.append(asyncio.create_task(client.complete(words(texts, 128), 32, into=answers, **fields)))
+        await asyncio.sleep(times.expovariate(per_second))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return answers
 
 
 async def two_priorities(url: str, seed: int, capacity: float) -> dict:
-    """A light urgent class alone, then beside an ordinary class that asks for 1.5 times what the server can do."""
-    urgent = {"per_second": 0.15 * capacity, "priority": 10}
+    """An urgent class alone, then at the same times beside an ordinary one that asks for 1.5 times what the server can do."""
+    urgent = {"per_second": 0.25 * capacity, "priority": 10}
     async with Client(url) as client:
-        alone = finished(await _arrivals(client, seed, 20.0, **urgent))
+        alone = finished(await _arrivals(client, (seed, seed), 25.0, **urgent))
         both = await asyncio.gather(
-            _arrivals(client, seed + 1, 20.0, **urgent), _arrivals(client, seed + 2, 20.0, 1.5 * capacity, priority=0)
+            _arrivals(client, (seed, seed + 1), 25.0, **urgent),
+            _arrivals(client, (seed + 2, seed + 2), 25.0, 1.5 * capacity, priority=0),
         )
     high, low = (finished(answers) for answers in both)
     p95_alone = quantile([answer.first_token_ms for answer in alone], 0.95)
@@ -90,11 +100,11 @@ async def two_keys(url: str, seed: int, capacity: float) -> dict:
     """Two keys of equal weight, one of which sends ten times more; tokens served to each while both have work waiting."""
     async with Client(url) as client:
         modest, greedy = await asyncio.gather(
-            _arrivals(client, seed, 25.0, 0.7 * capacity, key="modest"),
-            _arrivals(client, seed + 1, 25.0, 7.0 * capacity, key="greedy"),
+            _arrivals(client, (seed, seed), 25.0, 0.7 * capacity, key="modest"),
+            _arrivals(client, (seed + 1, seed + 1), 25.0, 7.0 * capacity, key="greedy"),
         )
     begin = min(answer.started for answer in modest) + 5.0
-    end = begin + 18.0
+    end = begin + 19.0
     served = [
         sum(begin < at < end for answer in finished(answers) for at in answer.token_times)
         for answers in (modest, greedy)

@@ -9,8 +9,8 @@ import pathlib
 import random
 import subprocess
 import time
-
-import httpx2
+import urllib.parse
+from collections.abc import AsyncIterator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Each is one token of the default model with its space, so that lengths are exact.
@@ -50,26 +50,83 @@ class Answer:
         return [(late, (late - early) * 1e3) for early, late in pairs]
 
 
+class _Response:
+    """One HTTP/1.1 response. Not a library's: with as many streams on the server's own cores, its client is what would be measured."""
+
+    def __init__(self, reader: asyncio.StreamReader):
+        self._reader = reader
+        self.status = 0
+        self._headers: dict[str, str] = {}
+
+    async def read_head(self) -> None:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status, *lines = head.rstrip().split("\r\n")
+        self.status = int(status.split(" ", 2)[1])
+        pairs = (line.split(":", 1) for line in lines)
+        self._headers = {name.lower(): value.strip() for name, value in pairs}
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        if self._headers.get("transfer-encoding", "").lower() != "chunked":
+            length = self._headers.get("content-length")
+            yield await (self._reader.readexactly(int(length)) if length else self._reader.read())
+            return
+        while size := int((await self._reader.readline()).split(b";")[0], 16):
+            yield (await self._reader.readexactly(size + 2))[:-2]
+
+    async def body(self) -> bytes:
+        return b"".join([part async for part in self.parts()])
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The data of server-sent events of one line each."""
+        rest = b""
+        async for part in self.parts():
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: "):
+                    yield line[6:].rstrip()
+
+
 class Client:
-    """Streams completions from an OpenAI-compatible server; as many at once as are asked for."""
+    """Streams completions from an OpenAI-compatible server; as many at once as are asked for, a connection each."""
 
     def __init__(self, url: str):
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+        parts = urllib.parse.urlsplit(url)
+        self._host, self._port = parts.hostname, parts.port
         self._model = ""
-        self._http = httpx2.AsyncClient(base_url=url, limits=limits, timeout=httpx2.Timeout(600.0))
 
     async def __aenter__(self) -> "Client":
         self._model = (await self.get("/v1/models"))["data"][0]["id"]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        pass
+
+    @contextlib.asynccontextmanager
+    async def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> AsyncIterator[_Response]:
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        try:
+            own = {"Host": f"{self._host}:{self._port}", "Content-Length": str(len(body)), "Connection": "close"}
+            lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in {**own, **headers}.items())]
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+            response = _Response(reader)
+            await response.read_head()
+            yield response
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def get(self, path: str) -> dict:
-        response = await self._http.get(path)
-        return response.raise_for_status().json()
+        async with self._exchange("GET", path, {}, b"") as response:
+            body = await response.body()
+        if response.status != 200:
+            raise ConnectionError(f"{path}: {response.status} {body.decode()}")
+        return json.loads(body)
 
-    async def complete(self, prompt: str, max_tokens: int, key: str = "", **fields: object) -> Answer:
+    async def complete(
+        self, prompt: str, max_tokens: int, key: str = "", into: list[Answer] | None = None, **fields: object
+    ) -> Answer:
+        """`into` gets the answer as soon as its head is there, so that what was cancelled later still counts."""
         body = {
             "model": self._model,
             "prompt": prompt,
@@ -80,23 +137,25 @@ class Client:
             "stream_options": {"include_usage": True},
             **fields,
         }
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         started = time.monotonic()
-        async with self._http.stream("POST", "/v1/completions", json=body, headers=headers) as response:
-            answer = Answer(response.status_code, started)
-            if response.status_code != 200:
-                answer.error = (await response.aread()).decode()
+        async with self._exchange("POST", "/v1/completions", headers, json.dumps(body).encode()) as response:
+            answer = Answer(response.status, started)
+            if into is not None:
+                into.append(answer)
+            if response.status != 200:
+                answer.error = (await response.body()).decode()
             else:
                 await _read_events(response, answer)
         answer.ended = time.monotonic()
         return answer
 
 
-async def _read_events(response: httpx2.Response, answer: Answer) -> None:
-    async for line in response.aiter_lines():
-        if not line.startswith("data: ") or line == "data: [DONE]":
+async def _read_events(response: _Response, answer: Answer) -> None:
+    async for data in response.events():
+        if data == b"[DONE]":
             continue
-        event = json.loads(line[6:])
+        event = json.loads(data)
         if "error" in event:
             answer.error = json.dumps(event["error"])
         answer.usage = event.get("usage") or answer.usage

@@ -30,8 +30,10 @@ enum class Precision {
 
 struct EngineConfig {
   std::string model = {};                  // folder, .gguf file or alias; empty: the default model
-  std::string random_weights_config = {};  // a config.json of Hugging Face's form: random weights
-                                           // for it instead of a model; for benchmarks
+  // A config.json of Hugging Face's form: random weights for it instead of the model's, of which
+  // only the tokenizer and the template are used, or nothing where none is named. For benchmarks and
+  // tests.
+  std::string random_weights_config = {};
   std::string home = {};  // where aliases look; empty: MLX_SERVING_HOME or ~/.cache/mlx-serving
   DeviceKind device = DeviceKind::automatic;  // automatic: the GPU where MLX has one
   int context_length = 0;  // tokens; 0: the model's own, and as many as kv_memory_bytes holds
@@ -59,6 +61,7 @@ struct EngineConfig {
   Precision precision = Precision::balanced;  // on the CPU
   int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
   int num_text_workers = 1;  // threads that render templates and tokenize
+  bool telemetry = true;     // requests and steps are counted
 };
 
 // Called during loading with bytes read and bytes in all, on the device thread, while the opener

@@ -16,6 +16,13 @@
 
 namespace mlxs {
 
+// The texts of the tokens between which a model was trained to fill in; empty: it was not.
+struct FillInMiddle {
+  std::string prefix = {};
+  std::string suffix = {};
+  std::string middle = {};
+};
+
 struct ModelInfo {
   std::string name = {};    // as clients name it: the folder's or file's name without extension
   std::string family = {};  // "llama"
@@ -25,7 +32,35 @@ struct ModelInfo {
   std::int64_t weight_bytes = 0;
   std::int64_t kv_bytes_per_token = 0;
   bool has_chat_template = false;
+  std::string tool_format = {};       // how it calls tools: "hermes"; empty: not known
+  std::string reasoning_format = {};  // how it marks its reasoning: "think"; empty: it does not
+  FillInMiddle fill_in_middle = {};
   SamplingParams default_sampling = {};  // the model's own recommendation, where its files have one
+};
+
+// What the scheduler has decided so far, and what it stands at.
+struct SchedulerFigures {
+  int num_parked = 0;      // wait for a prefix that another request computes, or for their reader
+  int num_swapped = 0;     // wait with their pages in host memory
+  int prefill_budget = 0;  // prompt rows that the newest step could have taken
+  double predicted_decode_ms = 0.0;  // of a step with the newest one's decodes alone
+  double prefill_rows_per_s = 0.0;   // predicted, beside those decodes
+  std::uint64_t num_recomputes = 0;  // preemptions that lost their pages
+  std::uint64_t num_swaps = 0;       // preemptions that kept them
+  std::uint64_t num_aged_starts = 0;
+  std::uint64_t num_refused_queue_full = 0;
+  std::uint64_t num_refused_deadline = 0;
+  std::uint64_t num_expired = 0;
+};
+
+// The steps on the device.
+struct RingFigures {
+  std::uint64_t num_failed = 0;
+  std::uint64_t num_timeouts = 0;
+  double wait_ms = 0.0;         // of the host for the device
+  double busy_ms = 0.0;         // the device had a step
+  double idle_ms = 0.0;         // it had none although work was pending
+  double mean_occupancy = 0.0;  // steps in flight, weighted with time
 };
 
 struct EngineStats {
@@ -45,6 +80,8 @@ struct EngineStats {
   std::uint64_t num_cached_tokens = 0;  // of those
   std::uint64_t num_step_tokens = 0;    // tokens forwarded, prompts and decodes
   std::uint64_t num_requests_finished = 0;
+  SchedulerFigures scheduler = {};
+  RingFigures ring = {};
 };
 
 // The engine's heartbeat, read without disturbing it.
@@ -65,6 +102,7 @@ struct DetokenizeOptions {
   bool skip_special_tokens = true;  // false: their text is kept
 };
 
+class Collector;     // what is counted of requests; src/telemetry/collector.h
 struct EngineParts;  // what an engine is made of; src/engine/engine_parts.h
 
 // Thread safety: all members may be called from any thread.
@@ -107,9 +145,16 @@ class Engine {
   [[nodiscard]] std::string apply_template(const ChatPrompt& prompt) const;
   [[nodiscard]] std::vector<std::int32_t> prompt_token_ids(const Prompt& prompt) const;
 
+  // RETURNS: what is known of a JSON schema as a constraint, as JSON: `supported`, `compile_ms`,
+  // and `example` (an instance, or null) or `error` and `error_kind` ("unsupported", "invalid",
+  // "limit"). Takes up to 2 s. ERRORS: unsupported for a model that cannot be constrained.
+  [[nodiscard]] std::string check_schema(std::string_view schema) const;
+
   [[nodiscard]] const ModelInfo& model() const;
   [[nodiscard]] EngineStats stats() const;
   [[nodiscard]] EngineHealth health() const;
+  // RETURNS: what is counted while requests run. Valid as long as the engine.
+  [[nodiscard]] const Collector& collector() const;
 
   // Refuses new requests from now on and waits until the others are done or `timeout` is over; the
   // rest is then ended with shutting_down. RETURNS: the number of requests that were cut off.

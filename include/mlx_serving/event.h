@@ -42,10 +42,22 @@ struct CacheReport {
   int first_differing_token = -1;  // index in the prompt; -1: does not apply
 };
 
+// A further piece of a tool call. The first piece of a call carries its id and name; the pieces'
+// arguments, joined, are one JSON object.
+struct ToolCallDelta {
+  int index = 0;  // of the call within the output
+  std::string id = {};
+  std::string name = {};
+  std::string arguments = {};
+
+  friend bool operator==(const ToolCallDelta&, const ToolCallDelta&) = default;
+};
+
 struct Usage {
   int prompt_tokens = 0;
   int cached_tokens = 0;      // prompt tokens whose keys and values were reused
   int completion_tokens = 0;  // sampled tokens, the one that ended the sequence included
+  int reasoning_tokens = 0;   // of those: within the reasoning
 };
 
 // Times of one request, by the engine's monotonic clock.
@@ -59,22 +71,46 @@ struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
   std::string stop_string = {};     // of StopParams::stop, which ended the text; empty: none did
+  int num_tool_calls = 0;           // in the output
   Usage usage = {};
   CacheReport cache = {};
   Timings timings = {};
+};
+
+struct TokenLogprob {
+  std::int32_t id = 0;
+  float logprob = 0.0F;  // natural logarithm
+};
+
+struct TokenLogprobs {
+  std::int32_t id = 0;
+  float logprob = 0.0F;
+  int rank = 0;  // how many tokens are at least as likely, itself included
+  // the likeliest first, or the tokens that were named
+  std::vector<TokenLogprob> top = {};
 };
 
 // The first event of a request that was accepted has prompt_tokens set and no text; the last has
 // finish set. A request that is refused has one event only, its finish with the error.
 struct Event {
   std::optional<int> prompt_tokens = {};
-  // whole UTF-8 characters only; the concatenation over all events is the output
+  // Whole UTF-8 characters only; the concatenations over all events are the output. In the answer
+  // to a conversation, reasoning and tool calls are told apart from the text.
   std::string text = {};
+  std::string reasoning = {};
+  std::vector<ToolCallDelta> tool_calls = {};
   std::vector<std::int32_t> token_ids = {};  // sampled since the previous event
+  // Of these tokens, where asked for, but for the token that ended the text and is not shown.
+  std::vector<TokenLogprobs> logprobs = {};
+  // With the first token, where Request::returns_prompt asks for it.
+  std::vector<std::int32_t> prompt_ids = {};
+  // With the first token, where asked for: of the prompt's tokens but the first.
+  std::vector<TokenLogprobs> prompt_logprobs = {};
+  std::vector<float> embedding = {};  // with the finish of a request with Request::pooling
   std::optional<Finish> finish = {};
 };
 
-class EventStream;
+class EventStream;  // src/engine/event_stream.h
 
 // The reading end of one request. Destroying it cancels the request.
 //

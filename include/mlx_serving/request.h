@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "mlx_serving/output.h"
 #include "mlx_serving/sampling.h"
 
 namespace mlxs {
@@ -19,11 +20,15 @@ struct ChatPrompt {
   std::string tools_json = {};     // array; empty: none
   std::string template_kwargs_json = {};  // object of further template variables; empty: none
   bool add_generation_prompt = true;
+  std::string prefill = {};  // what the answer begins with, which is not part of the output
 };
 
 // Text (special tokens in it are recognised, and the model's beginning token is added), token ids
 // (taken as they are), or a conversation.
 using Prompt = std::variant<std::string, std::vector<std::int32_t>, ChatPrompt>;
+
+// How hidden states of a prompt, after the final norm, become its embedding.
+enum class Pooling : std::uint8_t { last, mean };
 
 // How a request stands to the others.
 struct SchedulingParams {
@@ -44,11 +49,23 @@ struct PrefixCacheParams {
 
 struct Request {
   Prompt prompt = {};
+  // Only so many last tokens of the prompt are run; -1: as many as the context has room for.
+  std::optional<int> truncate_prompt_tokens = {};
+  // Set: nothing is generated; the last event has the embedding, which is not normalised.
+  std::optional<Pooling> pooling = {};
+  bool returns_prompt = false;  // Event::prompt_ids is filled in
   SamplingParams sampling = {};
   StopParams stop = {};
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};
+  // What the answer is; a model's reasoning before it is free.
+  std::optional<Constraint> constraint = {};
+  ToolParams tools = {};
+  ReasoningParams reasoning = {};
   std::string label = {};  // the caller's id for the logs; opaque
+  // Whose request it is in the metrics, the name of an API key; empty: nobody's. It is told to
+  // whoever reads the metrics, so it must not be a secret.
+  std::string account = {};
 };
 
 }  // namespace mlxs

@@ -53,7 +53,7 @@ using SettingDomain = std::variant<
     RealDomain,
     ChoiceDomain>;
 
-enum class SettingGroup { model, engine, server, sampling, logging };
+enum class SettingGroup { model, engine, server, sampling, logging, monitoring };
 
 // The commands a setting belongs to, as bits.
 using SettingCommand = unsigned;

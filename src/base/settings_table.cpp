@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/answer_settings.h"
+#include "base/monitoring_settings.h"
 #include "base/settings.h"
 
 namespace mlxs {
@@ -41,6 +43,16 @@ constexpr std::array kTable = {
         .default_value = "~/.cache/mlx-serving",
         .commands = kAll,
         .text = "folder that keeps models; a name without a slash is looked up in its models/"
+    },
+    Setting{
+        .name = "random_weights",
+        .group = SettingGroup::model,
+        .domain = TextDomain{},
+        .unit = "",
+        .default_value = "",
+        .commands = kServeCommand,
+        .text = "config.json of Hugging Face's form: random weights for it, with the model's own "
+                "tokenizer; for tests"
     },
     Setting{
         .name = "config",
@@ -133,7 +145,8 @@ constexpr std::array kTable = {
         .unit = "",
         .default_value = "auto",
         .commands = kRunning,
-        .text = "type of keys and values in memory; auto: as the model computes"
+        .text = "type of keys and values in memory; auto: float16 on the CPU unless precision is "
+                "exact, else as the model computes"
     },
     Setting{
         .name = "prefix_cache",
@@ -551,12 +564,25 @@ constexpr std::array kTable = {
     },
 };
 
+template <std::size_t kFirst, std::size_t kSecond>
+consteval std::array<Setting, kFirst + kSecond> joined(
+    const std::array<Setting, kFirst>& first, const std::array<Setting, kSecond>& second
+) {
+  return [&]<std::size_t... kI>(std::index_sequence<kI...>) {
+    return std::array<Setting, kFirst + kSecond>{
+        (kI < kFirst ? first[kI % kFirst] : second[(kI - kFirst) % kSecond])...
+    };
+  }(std::make_index_sequence<kFirst + kSecond>());
+}
+
+constexpr std::array kSettings = joined(joined(kTable, kMonitoringSettings), kAnswerSettings);
+
 }  // namespace
 
-std::span<const Setting> setting_table() { return kTable; }
+std::span<const Setting> setting_table() { return kSettings; }
 
 const Setting& find_setting(std::string_view name) {
-  for (const Setting& setting : kTable) {
+  for (const Setting& setting : kSettings) {
     if (setting.name == name) return setting;
   }
   throw std::logic_error("no setting is called " + std::string(name));

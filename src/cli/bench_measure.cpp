@@ -149,6 +149,7 @@ std::vector<Request> make_requests(const BenchLoad& load, int vocab_size) {
     request.sampling.temperature = 0.0F;
     request.stop.max_tokens = max_tokens(load);
     request.stop.ignore_eos = true;
+    request.prefix_cache.is_enabled = false;  // what is measured is computed
     request.label = "bench";
   }
   return requests;

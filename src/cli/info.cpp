@@ -40,12 +40,8 @@ constexpr std::array<std::string_view, 10> kWeightFormats = {
     "gguf Q8_0"
 };
 
-// Where an engine with these settings runs, and so how wide its keys and values are: float32 on the
-// CPU, 16 bits on a GPU.
-bool runs_on_cpu(const Settings& settings, const BackendFacts& backend) {
-  const std::string device = settings.text("device");
-  return device == "cpu" || (device == "auto" && backend.backend == "cpu");
-}
+// Of a key or a value, unless kv_dtype or precision say otherwise.
+constexpr std::int64_t kKvValueBytes = 2;
 
 json::object model_json(
     const std::string& model, const Settings& settings, const CliContext& context
@@ -53,7 +49,6 @@ json::object model_json(
   const std::string home = expand_home(settings.text("home"), context.environment);
   const auto path = resolve_model(model, home);
   const ModelFacts facts = read_model_facts(Checkpoint::open(path));
-  const std::int64_t value_bytes = runs_on_cpu(settings, context.backend_facts()) ? 4 : 2;
   return {
       {"path", path.string()},
       {"family", facts.family},
@@ -65,7 +60,7 @@ json::object model_json(
       {"context_length", facts.context_length},
       {"parameters", facts.num_parameters},
       {"weight_bytes", facts.weight_bytes},
-      {"kv_bytes_per_token", facts.kv_values_per_token * value_bytes},
+      {"kv_bytes_per_token", facts.kv_values_per_token * kKvValueBytes},
       {"has_chat_template", facts.has_chat_template}
   };
 }

@@ -30,8 +30,8 @@ namespace {
 constexpr std::size_t kHelpWidth = 72;  // of the column of descriptions
 
 std::string group_name(SettingGroup group) {
-  constexpr std::array<const char*, 5> kNames = {
-      "Model", "Engine", "Server", "Sampling", "Logging"
+  constexpr std::array<const char*, 6> kNames = {
+      "Model", "Engine", "Server", "Sampling", "Logging", "Monitoring"
   };
   return kNames.at(static_cast<std::size_t>(group));
 }
@@ -107,6 +107,11 @@ std::chrono::milliseconds to_milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000.0)));
 }
 
+RerankUse rerank_use(const std::string& word) {
+  if (word == "on") return RerankUse::on;
+  return word == "off" ? RerankUse::off : RerankUse::automatic;
+}
+
 DeviceKind device_kind(const std::string& name) {
   if (name == "cpu") return DeviceKind::cpu;
   return name == "gpu" ? DeviceKind::gpu : DeviceKind::automatic;
@@ -131,6 +136,7 @@ void read_serving_settings(const Settings& settings, EngineConfig& config) {
   config.prefix_cache_disk_bytes = settings.integer("prefix_cache_disk");
   config.step_timeout_s = settings.real("step_timeout");
   config.scheduler_trace = settings.find_text("scheduler_trace").value_or("");
+  config.random_weights_config = settings.find_text("random_weights").value_or("");
   if (const auto path = settings.find_text("key_weights"))
     config.key_weights = read_key_weights(*path);
 }
@@ -187,6 +193,7 @@ EngineConfig engine_config(
   config.target_itl_ms = settings.real("target_itl");
   config.in_flight_steps = narrow<int>(settings.integer("in_flight_steps"));
   config.prefix_cache = settings.text("prefix_cache") == "on";
+  if (settings.has("telemetry")) config.telemetry = settings.text("telemetry") == "on";
   if (settings.has("max_queue")) read_serving_settings(settings, config);
   return config;
 }
@@ -201,6 +208,9 @@ ServerOptions server_options(const Settings& settings) {
   options.tls_key = settings.find_text("tls_key").value_or("");
   options.cors_origins = settings.list("cors_origins");
   options.responses_store = settings.text("responses_store");
+  options.embedding_pooling =
+      settings.text("embedding_pooling") == "last" ? Pooling::last : Pooling::mean;
+  options.rerank = rerank_use(settings.text("rerank"));
   options.max_responses = settings.integer("max_responses");
   options.max_socket_requests = narrow<int>(settings.integer("max_socket_requests"));
   options.allow_insecure_bind = settings.is_on("insecure");

@@ -28,6 +28,8 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/request.h"
+#include "telemetry/collector.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 namespace mlxs {
@@ -42,19 +44,32 @@ void check_token_id(const Tokenizer& tokenizer, std::int32_t id) {
   );
 }
 
+ModelInfo with_formats(ModelInfo info, const TextModel& text) {
+  if (!text.chat_template) return info;
+  if (text.tool_format != nullptr) info.tool_format = text.tool_format->name;
+  if (text.reasoning_format != nullptr) info.reasoning_format = text.reasoning_format->name;
+  return info;
+}
+
 }  // namespace
 
 // Thread safety: as Engine's.
 class Engine::Impl {
  public:
   explicit Impl(EngineParts parts)
-      : info_(parts.info),
+      : info_(with_formats(parts.info, *parts.text)),
         text_(parts.text),
+        collector_(std::make_shared<Collector>(CollectorOptions{
+            .model = parts.info.name,
+            .context_length = parts.info.context_length,
+            .is_on = parts.telemetry
+        })),
         page_size_(parts.scheduler.cache.page_size),
         max_sequences_(parts.scheduler.max_sequences),
         capacity_(static_cast<std::size_t>(parts.max_queue + parts.scheduler.max_sequences)),
         open_(std::make_shared<OpenRequests>(static_cast<int>(capacity_))),
         device_(DeviceThread::acquire()) {
+    parts.collector = collector_;
     device_->run([this, &parts] {
       loop_ = std::make_unique<EngineLoop>(parts, capacity_, [bell = device_->bell()] {
         bell->ring();
@@ -88,7 +103,13 @@ class Engine::Impl {
       throw Error(
           ErrorCode::shutting_down, "the engine takes no new requests; it is shutting down"
       );
+    const RequestShape shape = {
+        .max_tokens = request.stop.max_tokens.value_or(0), .num_answers = count
+    };
+    KeyMetrics& key = collector_->key(request.account);
     if (!open_->try_add(count)) {
+      collector_->record_request(key, shape);
+      collector_->record_failure(key, ErrorCode::rate_limit_exceeded);
       throw Error(
           ErrorCode::rate_limit_exceeded,
           fmt::format(
@@ -100,7 +121,7 @@ class Engine::Impl {
     std::vector<Generation> generations;
     for (int i = 0; i < count; ++i) {
       auto stream = std::make_shared<EventStream>(device_->bell());
-      submitted.tickets.emplace_back(open_, stream);
+      submitted.tickets.emplace_back(open_, stream, RequestMeter(collector_, key, shape));
       generations.emplace_back(std::move(stream));
     }
     stage_->submit(std::move(submitted));
@@ -124,6 +145,7 @@ class Engine::Impl {
 
   [[nodiscard]] const ModelInfo& info() const { return info_; }
   [[nodiscard]] const TextModel& text() const { return *text_; }
+  [[nodiscard]] const Collector& collector() const { return *collector_; }
 
   [[nodiscard]] EngineStats stats() const {
     EngineStats stats;
@@ -149,6 +171,7 @@ class Engine::Impl {
  private:
   const ModelInfo info_;
   const std::shared_ptr<const TextModel> text_;
+  const std::shared_ptr<Collector> collector_;  // shared with tickets, which may live longer
   const int page_size_;
   const int max_sequences_;
   const std::size_t capacity_;
@@ -206,9 +229,21 @@ std::vector<std::int32_t> Engine::prompt_token_ids(const Prompt& prompt) const {
   return prompt_ids(prompt, impl_->info(), impl_->text());
 }
 
+std::string Engine::check_schema(std::string_view schema) const {
+  const TextModel& text = impl_->text();
+  if (!text.grammars) {
+    throw Error(
+        ErrorCode::unsupported,
+        "this model has no end token, so that no constrained output could end"
+    );
+  }
+  return mlxs::check_schema(text.grammars->vocabulary, schema);
+}
+
 const ModelInfo& Engine::model() const { return impl_->info(); }
 EngineStats Engine::stats() const { return impl_->stats(); }
 EngineHealth Engine::health() const { return impl_->health(); }
+const Collector& Engine::collector() const { return impl_->collector(); }
 int Engine::drain(std::chrono::milliseconds timeout) { return impl_->drain(timeout); }
 
 }  // namespace mlxs

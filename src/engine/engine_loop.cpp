@@ -14,7 +14,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -25,11 +25,12 @@
 #include "cache/prefix_lookup.h"
 #include "engine/batch.h"
 #include "engine/engine_parts.h"
+#include "engine/live_output.h"
 #include "engine/open_requests.h"
-#include "engine/output_text.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/scheduler/trace.h"
 #include "engine/sequence.h"
+#include "engine/step_meter.h"
 #include "engine/submission_ring.h"
 #include "engine/text_model.h"
 #include "engine/text_stage.h"
@@ -37,6 +38,9 @@
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
+#include "sampling/sampling_batch.h"
+#include "sampling/token_rules.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 namespace {
@@ -94,6 +98,12 @@ std::string what_of(const std::exception_ptr& error) {
   }
 }
 
+// The device's own threads have the rest of a CPU.
+int num_mask_threads() {
+  constexpr unsigned kMost = 8;
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 2, 1U, kMost));
+}
+
 }  // namespace
 
 EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::function<void()> wake)
@@ -102,6 +112,7 @@ EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::func
       trace_(parts.make_trace ? parts.make_trace() : nullptr),
       scheduler_(parts.scheduler, trace_.get()),
       ring_(parts.ring),
+      meter_(parts.collector),
       tier_(
           parts.make_disk_tier
               ? std::make_unique<TierLink>(
@@ -110,7 +121,8 @@ EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::func
               : nullptr
       ),
       commands_(capacity),
-      next_seed_(random_seed()) {
+      next_seed_(random_seed()),
+      mask_workers_(num_mask_threads()) {
   export_stats();
 }
 
@@ -118,7 +130,8 @@ EngineLoop::~EngineLoop() = default;
 
 bool EngineLoop::step() {
   prepare();
-  const bool has_submitted = !ring_.is_full() && submit_next();
+  if (ring_.is_empty()) awaits_tokens_ = false;
+  const bool has_submitted = !ring_.is_full() && !awaits_tokens_ && submit_next();
   const bool has_to_collect = !ring_.is_empty() && (ring_.is_full() || !has_submitted);
   if (has_to_collect) collect_oldest();
   const bool has_written = tier_ && tier_->write_some();
@@ -171,30 +184,38 @@ void EngineLoop::start(PreparedRequest request) {
   sequence.max_length = request.max_length;
   sequence.sampling = std::move(request.sampling);
   sequence.seed = sequence.sampling.seed.value_or(next_seed_);
+  sequence.rules = request.rules;
+  sequence.needs_known_tokens = needs_known_tokens(sequence.sampling, request.rules.get());
+  sequence.mirostat_mu = first_mirostat_mu(sequence.sampling.mirostat);
   sequence.priority = request.scheduling.priority;
   sequence.key = std::move(request.scheduling.key);
   sequence.key_weight = request.scheduling.key_weight;
   const TierSalts salts = salts_of(request);
   sequence.cache_salt = salts.in_memory;
-  sequence.use_cache = request.prefix_cache.is_enabled ? UseCache::yes : UseCache::no;
+  // What is told of each token of the prompt needs each of them to be computed.
+  const bool needs_all =
+      sequence.sampling.logprobs.prompt_num_top.has_value() || request.pooling == Pooling::mean;
+  sequence.pooling = request.pooling;
+  const bool uses_cache = request.prefix_cache.is_enabled && !needs_all;
+  sequence.use_cache = uses_cache ? UseCache::yes : UseCache::no;
   sequence.arrived_at = request.tickets.front().submitted_at();
   sequence.ttft_deadline = deadline_after(sequence.arrived_at, request.scheduling.ttft_deadline);
   sequence.deadline = deadline_after(sequence.arrived_at, request.scheduling.deadline);
 
-  std::vector<std::int32_t> stop_token_ids = std::move(request.stop.stop_token_ids);
-  if (!request.stop.ignore_eos) {
-    stop_token_ids.insert(stop_token_ids.end(), text_->eos_ids.begin(), text_->eos_ids.end());
-  }
   // The first one is the sequence that the others fork from; without it they run on their own.
   SequenceId parent = 0;
-  for (Ticket& ticket : request.tickets) {
+  for (std::size_t i = 0; i < request.tickets.size(); ++i) {
     sequence.id = next_id_++;
-    sequence.fork_of = parent;
+    sequence.fork_of = needs_all ? 0 : parent;
     Live live{
-        .ticket = std::move(ticket),
-        .text = OutputText(text_->tokenizer, request.stop.stop),
-        .stop_token_ids = stop_token_ids,
-        .salts = salts
+        .ticket = std::move(request.tickets[i]),
+        .output = LiveOutput(*text_, request.stop, request.output, i),
+        .salts = salts,
+        .prompt = PromptOutput(
+            {.pooling = request.pooling,
+             .has_logprobs = sequence.sampling.logprobs.prompt_num_top.has_value(),
+             .returns_ids = request.returns_prompt}
+        )
     };
     if (start_sequence(sequence, std::move(live)) && parent == 0) parent = sequence.id;
     ++sequence.seed;
@@ -211,6 +232,7 @@ bool EngineLoop::start_sequence(Sequence sequence, Live live) {
     return false;
   }
   live.ticket.stream().accept(num_prompt_tokens);
+  num_guided_ += live.output.is_guided() ? 1 : 0;
   live_.emplace(id, std::move(live));
   return true;
 }
@@ -245,13 +267,18 @@ void EngineLoop::end_expired() {
 }
 
 bool EngineLoop::submit_next() {
-  const Batch batch = scheduler_.schedule(Clock::now());
+  Batch batch = scheduler_.schedule(Clock::now());
   if (batch.is_empty()) {
-    if (ring_.is_empty()) ring_.pause();
+    if (ring_.is_empty()) {
+      ring_.pause();
+      meter_.pause();
+    }
     return false;
   }
+  add_masks(batch);
   try {
     ring_.submit(*runner_, batch);
+    meter_.submitted(batch, Clock::now());
   } catch (const std::exception& error) {
     // What a device did wrong before may be told only now, so no step in flight is to be trusted.
     const std::string what = error.what();
@@ -261,19 +288,33 @@ bool EngineLoop::submit_next() {
   return true;
 }
 
+// The mask of a token that depends on one in flight cannot be known, so the next step waits then.
+void EngineLoop::add_masks(Batch& batch) {
+  if (num_guided_ == 0) return;
+  for (BatchSample& sample : batch.samples) {
+    const auto found = live_.find(sample.sequence);
+    if (found == live_.end() || !found->second.output.is_guided()) continue;
+    awaits_tokens_ = true;
+    sample.mask = found->second.output.mask();
+  }
+}
+
 void EngineLoop::collect_oldest() {
   const CollectedStep collected = ring_.collect();
   switch (collected.outcome) {
     case CollectedStep::Outcome::completed: {
+      const TimePoint now = Clock::now();
       const std::vector<NewToken> tokens = scheduler_.complete(
           {.step = collected.step,
            .duration = collected.duration,
-           .completed_at = Clock::now(),
+           .completed_at = now,
            .tokens = collected.result.tokens}
       );
+      meter_.completed(collected.step, collected.duration, now);
       // Before the events, so that whoever reads a finish finds its steps counted.
       heartbeat_.step_done(collected.num_rows);
-      publish(tokens);
+      collect_prompts(collected.result);
+      publish(tokens, now);
       return;
     }
     case CollectedStep::Outcome::failed:
@@ -291,7 +332,7 @@ void EngineLoop::collect_oldest() {
   }
 }
 
-void EngineLoop::publish(const std::vector<NewToken>& tokens) {
+void EngineLoop::publish(const std::vector<NewToken>& tokens, TimePoint now) {
   for (const NewToken& entry : tokens) {
     if (!entry.token.is_finite) {
       fail(
@@ -301,7 +342,9 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens) {
       continue;
     }
     try {
-      publish_token(entry.sequence, entry.token.id);
+      publish_token(entry.sequence, entry.token, now);
+    } catch (const Error& error) {
+      fail(entry.sequence, error);
     } catch (const std::exception& error) {
       log_error("a request's text could not be made: {}", error.what());
       fail(
@@ -315,28 +358,50 @@ void EngineLoop::publish(const std::vector<NewToken>& tokens) {
   }
 }
 
-void EngineLoop::publish_token(SequenceId id, std::int32_t token_id) {
+void EngineLoop::collect_prompts(const StepResult& result) {
+  for (const PromptScore& score : result.prompt_scores) {
+    const auto found = live_.find(score.sequence);
+    if (found != live_.end()) found->second.prompt.add(score);
+  }
+  for (const PooledRows& rows : result.pools) {
+    const auto found = live_.find(rows.pool.sequence);
+    if (found != live_.end()) found->second.prompt.add(rows);
+  }
+}
+
+void EngineLoop::publish_token(SequenceId id, const SampledToken& token, TimePoint now) {
   Live& live = live_.at(id);
   const Sequence& sequence = *scheduler_.find(id);
-  const bool is_end = std::ranges::find(live.stop_token_ids, token_id) != live.stop_token_ids.end();
-  live.ticket.stream().append(token_id, is_end ? std::string() : live.text.append(token_id));
+  count_token(live.ticket.meter(), sequence, live.last_token_at, now);
+  live.last_token_at = now;
+  if (live.prompt.is_pooled()) {
+    live.ticket.stream().tell_embedding(live.prompt.take_embedding());
+    finish(id, {.reason = FinishReason::stop}, {}, Keep::cached);
+    return;
+  }
+  if (sequence.num_output_tokens() == 1) live.prompt.tell(sequence, live.ticket.stream());
+  const bool was_guided = live.output.is_guided();
+  const LiveOutput::Piece piece = live.output.take(token.id);
+  num_guided_ -= was_guided && !live.output.is_guided() ? 1 : 0;
+  live.ticket.stream().append(
+      token.id, piece.delta, piece.is_shown ? token.logprobs.get() : nullptr
+  );
   const bool is_full = sequence.num_tokens() >= sequence.max_length;
-  if (!is_end && !is_full && !live.text.is_stopped()) return;
-
-  const std::string last_text = live.text.finish();
-  const bool is_stopped = is_end || live.text.is_stopped();
+  if (!piece.is_end && !is_full) {
+    // Begun at once, while the batch of its step is still to be made.
+    if (auto mask = live.output.mask()) mask_workers_.add(std::move(mask));
+    return;
+  }
+  const OutputDelta last = live.output.finish();
   finish(
-      id,
-      {.reason = is_stopped ? FinishReason::stop : FinishReason::length,
-       .stop_string = live.text.stopped_by()},
-      last_text,
-      Keep::cached
+      id, {.reason = piece.is_end ? FinishReason::stop : FinishReason::length}, last, Keep::cached
   );
 }
 
 void EngineLoop::fail_step(std::uint64_t step, const std::string& what) {
   log_error("a step failed: {}", what);
   heartbeat_.failed(what);
+  meter_.dropped(step);
   for (const SequenceId id : scheduler_.fail(step)) {
     fail(
         id, Error(ErrorCode::engine_error, "the device failed while it ran this request: " + what)
@@ -344,16 +409,17 @@ void EngineLoop::fail_step(std::uint64_t step, const std::string& what) {
   }
 }
 
-void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep) {
+void EngineLoop::finish(SequenceId id, Finish finish, const OutputDelta& last, Keep keep) {
   const auto found = live_.find(id);
   const Sequence& sequence = *scheduler_.find(id);
   finish.usage.prompt_tokens = sequence.num_prompt_tokens;
   finish.usage.cached_tokens = sequence.num_cached_tokens;
-  finish.usage.completion_tokens = sequence.num_output_tokens();
+  finish.usage.completion_tokens = sequence.pooling ? 0 : sequence.num_output_tokens();
   finish.cache = {
       .miss = to_public(sequence.miss), .first_differing_token = sequence.first_differing_token
   };
   finish.timings = timings_of(sequence, Clock::now());
+  found->second.output.describe(finish);
   const bool is_kept = tier_ && keep == Keep::cached && sequence.use_cache == UseCache::yes;
   std::vector<std::int32_t> kept;
   if (is_kept)
@@ -361,10 +427,11 @@ void EngineLoop::finish(SequenceId id, Finish finish, std::string_view last_text
   scheduler_.remove(id, keep);
   Live live = std::move(found->second);
   if (is_kept) tier_->remember(kept, live.salts);
+  num_guided_ -= live.output.is_guided() ? 1 : 0;
   live_.erase(found);
   heartbeat_.request_finished();
   export_stats();
-  live.ticket.finish(std::move(finish), last_text);
+  live.ticket.finish(std::move(finish), last);
 }
 
 void EngineLoop::fail(SequenceId id, const Error& error) {
@@ -408,6 +475,8 @@ void EngineLoop::export_stats() {
   stats.num_cached_tokens = scheduler.num_cached_tokens;
   stats.num_preemptions = scheduler.num_recomputes + scheduler.num_swaps;
   stats.num_failed_steps = scheduler.num_failed_steps;
+  stats.scheduler = figures_of(scheduler);
+  stats.ring = figures_of(ring);
   stats.num_in_flight_steps = ring.num_in_flight;
   stats.device_idle_share = ring.idle_share();
   MutexLock lock(stats_mutex_);

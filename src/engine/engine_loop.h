@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -16,10 +15,14 @@
 #include "engine/device_thread.h"
 #include "engine/engine_parts.h"
 #include "engine/heartbeat.h"
-#include "engine/output_text.h"
+#include "engine/live_output.h"
+#include "engine/mask_job.h"
+#include "engine/prompt_output.h"
 #include "engine/runner.h"
 #include "engine/salt_table.h"
 #include "engine/scheduler/scheduler.h"
+#include "engine/sequence.h"
+#include "engine/step_meter.h"
 #include "engine/submission_ring.h"
 #include "engine/text_stage.h"
 #include "engine/tier_link.h"
@@ -65,9 +68,10 @@ class EngineLoop final : public DeviceWorker {
   // What the engine keeps of a request beside its Sequence.
   struct Live {
     Ticket ticket;
-    OutputText text;
-    std::vector<std::int32_t> stop_token_ids;  // the model's end tokens included
+    LiveOutput output;
     TierSalts salts;
+    PromptOutput prompt;
+    TimePoint last_token_at = kNever;
   };
 
   void prepare();
@@ -79,11 +83,13 @@ class EngineLoop final : public DeviceWorker {
   void watch_readers();
   void end_expired();
   bool submit_next();
+  void add_masks(Batch& batch);
   void collect_oldest();
-  void publish(const std::vector<NewToken>& tokens);
-  void publish_token(SequenceId id, std::int32_t token_id);
+  void publish(const std::vector<NewToken>& tokens, TimePoint now);
+  void publish_token(SequenceId id, const SampledToken& token, TimePoint now);
+  void collect_prompts(const StepResult& result);
   void fail_step(std::uint64_t step, const std::string& what);
-  void finish(SequenceId id, Finish finish, std::string_view last_text, Keep keep);
+  void finish(SequenceId id, Finish finish, const OutputDelta& last, Keep keep);
   void fail(SequenceId id, const Error& error);
   void export_stats();
 
@@ -92,6 +98,7 @@ class EngineLoop final : public DeviceWorker {
   const std::unique_ptr<TraceSink> trace_;
   Scheduler scheduler_;
   SubmissionRing ring_;
+  StepMeter meter_;
   std::unique_ptr<TierLink> tier_;  // null: nothing is kept on disk
   SaltTable salts_;
   BoundedQueue<PreparedRequest> commands_;
@@ -100,6 +107,9 @@ class EngineLoop final : public DeviceWorker {
   std::uint64_t next_load_ = 1;
   SequenceId next_id_ = 1;
   std::uint64_t next_seed_;
+  MaskWorkers mask_workers_;
+  int num_guided_ = 0;          // of `live_`
+  bool awaits_tokens_ = false;  // the step in flight samples what the next masks depend on
 
   Heartbeat heartbeat_;
   std::atomic<int> num_paused_ = 0;

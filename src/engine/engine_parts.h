@@ -11,6 +11,7 @@
 #include "engine/submission_ring.h"
 #include "engine/text_model.h"
 #include "mlx_serving/engine.h"
+#include "telemetry/collector.h"
 
 namespace mlxs {
 
@@ -21,6 +22,9 @@ struct EngineParts {
   SubmissionRingOptions ring = {};
   int max_queue = 256;
   int num_text_workers = 1;
+  bool telemetry = true;
+  // Counts requests and steps. An engine makes its own; a loop without one counts nothing.
+  std::shared_ptr<Collector> collector = {};
   // Called on the device thread, where the runner also lives and dies; loads the weights.
   std::function<std::unique_ptr<Runner>()> make_runner = {};
   // Called on the device thread; hears of the scheduler's decisions. Not set: nobody does.

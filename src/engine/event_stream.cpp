@@ -8,9 +8,11 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "mlx_serving/event.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -54,20 +56,34 @@ void EventStream::accept(int num_prompt_tokens) {
   announce();
 }
 
-void EventStream::append(std::int32_t token_id, std::string_view text) {
+void EventStream::append(
+    std::int32_t token_id, const OutputDelta& delta, const TokenLogprobs* logprobs
+) {
   num_unread_.fetch_add(1, std::memory_order_acq_rel);
   {
     MutexLock lock(mutex_);
     pending_.token_ids.push_back(token_id);
-    pending_.text.append(text);
+    unread_.append(delta);
+    if (logprobs != nullptr) pending_.logprobs.push_back(*logprobs);
   }
   announce();
 }
 
-void EventStream::finish(Finish finish, std::string_view last_text) {
+void EventStream::tell_prompt(std::vector<std::int32_t> ids, std::vector<TokenLogprobs> logprobs) {
+  MutexLock lock(mutex_);
+  pending_.prompt_ids = std::move(ids);
+  pending_.prompt_logprobs = std::move(logprobs);
+}
+
+void EventStream::tell_embedding(std::vector<float> embedding) {
+  MutexLock lock(mutex_);
+  pending_.embedding = std::move(embedding);
+}
+
+void EventStream::finish(Finish finish, const OutputDelta& last) {
   {
     MutexLock lock(mutex_);
-    pending_.text.append(last_text);
+    unread_.append(last);
     pending_.finish = std::move(finish);
   }
   announce();
@@ -100,6 +116,10 @@ std::optional<Event> EventStream::take() {
   const int num_taken = static_cast<int>(pending_.token_ids.size());
   const int num_before = num_unread_.fetch_sub(num_taken, std::memory_order_acq_rel);
   if (num_before >= kMaxUnreadTokens) engine_bell_->ring();
+  OutputDelta delta = std::exchange(unread_, OutputDelta{});
+  pending_.text = std::move(delta.text);
+  pending_.reasoning = std::move(delta.reasoning);
+  pending_.tool_calls = std::move(delta.tool_calls);
   return std::exchange(pending_, Event{});
 }
 

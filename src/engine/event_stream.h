@@ -8,11 +8,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string_view>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "engine/doorbell.h"
 #include "mlx_serving/event.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -31,8 +32,14 @@ class EventStream {
 
   // The engine's side.
   void accept(int num_prompt_tokens);
-  void append(std::int32_t token_id, std::string_view text);
-  void finish(Finish finish, std::string_view last_text);
+  // `logprobs` of the token may be null.
+  void append(
+      std::int32_t token_id, const OutputDelta& delta, const TokenLogprobs* logprobs = nullptr
+  );
+  // What is told of the prompt goes with the first token: called before it is appended.
+  void tell_prompt(std::vector<std::int32_t> ids, std::vector<TokenLogprobs> logprobs);
+  void tell_embedding(std::vector<float> embedding);  // before finish()
+  void finish(Finish finish, const OutputDelta& last);
   [[nodiscard]] bool is_cancelled() const { return is_cancelled_.load(std::memory_order_acquire); }
   [[nodiscard]] bool is_backed_up() const {
     return num_unread_.load(std::memory_order_acquire) >= kMaxUnreadTokens;
@@ -56,7 +63,8 @@ class EventStream {
   mutable Mutex mutex_;
   ConditionVariable ready_;
   std::optional<int> accepted_ MLXS_GUARDED_BY(mutex_);
-  Event pending_ MLXS_GUARDED_BY(mutex_);
+  Event pending_ MLXS_GUARDED_BY(mutex_);  // without what is in `unread_`
+  OutputDelta unread_ MLXS_GUARDED_BY(mutex_);
   bool is_done_ MLXS_GUARDED_BY(mutex_) = false;  // the finish was handed out
   std::function<void()> wake_ MLXS_GUARDED_BY(mutex_);
 };

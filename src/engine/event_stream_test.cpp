@@ -16,9 +16,9 @@ TEST(EventStream, FirstThePromptThenMergedDeltasThenNothing) {
   const auto stream = make_stream();
   EXPECT_FALSE(stream->try_next());
   stream->accept(5);
-  stream->append(1, "a");
-  stream->append(2, "b");
-  stream->finish({.reason = FinishReason::length}, "c");
+  stream->append(1, {.text = "a"});
+  stream->append(2, {.text = "b"});
+  stream->finish({.reason = FinishReason::length}, {.text = "c"});
 
   const auto first = stream->try_next();
   ASSERT_TRUE(first);
@@ -39,7 +39,7 @@ TEST(EventStream, AReaderThatLagsIsSeenAndItsReturnRings) {
   stream.accept(1);
   for (int i = 0; i < EventStream::kMaxUnreadTokens; ++i) {
     EXPECT_FALSE(stream.is_backed_up());
-    stream.append(i, "x");
+    stream.append(i, {.text = "x"});
   }
   EXPECT_TRUE(stream.is_backed_up());
   (void)stream.try_next();
@@ -56,10 +56,10 @@ TEST(EventStream, WakesForEventsBeforeAndAfterTheSubscription) {
   int num_wakes = 0;
   stream->on_ready([&num_wakes] { ++num_wakes; });
   EXPECT_EQ(num_wakes, 1);
-  stream->append(1, "a");
+  stream->append(1, {.text = "a"});
   EXPECT_EQ(num_wakes, 2);
   stream->on_ready({});
-  stream->append(2, "b");
+  stream->append(2, {.text = "b"});
   EXPECT_EQ(num_wakes, 2);
 }
 
@@ -78,7 +78,7 @@ TEST(EventStream, AReaderOnAnotherThreadSeesEveryToken) {
   const auto stream = make_stream();
   std::thread writer([&stream] {
     stream->accept(1);
-    for (int i = 0; i < kNumTokens; ++i) stream->append(i, "x");
+    for (int i = 0; i < kNumTokens; ++i) stream->append(i, {.text = "x"});
     stream->finish({}, {});
   });
   int num_tokens = 0;

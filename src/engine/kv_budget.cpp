@@ -19,9 +19,6 @@ namespace mlxs {
 namespace {
 
 constexpr int kPageSize = 32;
-// What the pools take of the machine where nobody said how much: the weights, the caller and the
-// system live there too.
-constexpr std::int64_t kMemoryShare = 4;
 
 struct Group {
   int window = 0;
@@ -93,18 +90,16 @@ std::int64_t affordable_bytes(const EngineConfig& config, const KvDemand& demand
     throw Error(
         ErrorCode::invalid_config,
         fmt::format(
-            "kv_memory is {} bytes, but the machine has {} beside the weights; lower it",
+            "kv_memory is {} bytes, but there are {} beside the model; lower it",
             config.kv_memory_bytes,
             demand.memory_bytes
         )
     );
   }
-  if (config.kv_memory_share > 0.0) {
-    return static_cast<std::int64_t>(
-        static_cast<double>(demand.memory_bytes) * std::min(1.0, config.kv_memory_share)
-    );
-  }
-  return config.kv_memory_bytes > 0 ? config.kv_memory_bytes : demand.memory_bytes / kMemoryShare;
+  if (config.kv_memory_bytes > 0 && config.kv_memory_share <= 0.0) return config.kv_memory_bytes;
+  const double share =
+      config.kv_memory_share > 0.0 ? std::min(1.0, config.kv_memory_share) : demand.default_share;
+  return static_cast<std::int64_t>(static_cast<double>(demand.memory_bytes) * share);
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ struct KvGroupDemand {
 struct KvDemand {
   std::vector<KvGroupDemand> groups = {};
   int model_context = 0;          // tokens, by the model's configuration
-  std::int64_t memory_bytes = 0;  // of the machine or its container, less what the weights take
+  std::int64_t memory_bytes = 0;  // of the machine or the GPU, less what the model itself takes
+  double default_share = 0.25;    // of it for the pools, where nobody said how much
 };
 
 // The pools' sizes are to each other as the pages of one sequence of the longest context are, so

@@ -24,6 +24,8 @@
 #include <vector>
 
 #include "base/fault_point.h"
+#include "engine/mask_job.h"
+#include "engine/mlx_extras.h"
 #include "kernels/page_copy/page_copy.h"
 #include "sampling/sample.h"
 
@@ -52,10 +54,19 @@ SamplingBatch sampling_batch(const Batch& batch) {
         {.seed = sample.seed,
          .prompt_tokens = sample.prompt_ids,
          .output_tokens = sample.output_ids,
-         .num_in_flight = sample.in_flight.size()}
+         .num_in_flight = sample.in_flight.size(),
+         .rules = sample.rules,
+         .mirostat_mu = sample.mirostat_mu}
     ));
+    if (sample.mask) result.rows.back().mask = sample.mask->words();
   }
   return result;
+}
+
+bool has_masks(const Batch& batch) {
+  return std::ranges::any_of(batch.samples, [](const BatchSample& sample) {
+    return sample.mask != nullptr;
+  });
 }
 
 // Rung by the stream's own thread once it has passed everything that was enqueued before.
@@ -95,9 +106,15 @@ bool poll_until_available(const mx::array& output, std::chrono::nanoseconds time
 
 class MlxSubmission final : public Submission {
  public:
-  // outputs: what was enqueued; where something is sampled, the first two are tokens and validity.
-  MlxSubmission(mx::Stream stream, std::vector<mx::array> outputs, std::size_t num_samples)
-      : stream_(stream), outputs_(std::move(outputs)), num_samples_(num_samples) {
+  // outputs: what was enqueued; where something is sampled, the first three are tokens, validity
+  // and surprises.
+  MlxSubmission(
+      mx::Stream stream, std::vector<mx::array> outputs, std::size_t num_samples, StepExtras extras
+  )
+      : stream_(stream),
+        outputs_(std::move(outputs)),
+        num_samples_(num_samples),
+        extras_(std::move(extras)) {
     if (stream_.device == mx::Device::cpu)
       mx::scheduler::enqueue(stream_, [signal = signal_] { signal->ring(); });
   }
@@ -111,18 +128,25 @@ class MlxSubmission final : public Submission {
     // Throws the errors of the step's own tasks.
     for (mx::array& output : outputs_) output.wait();
     StepResult result;
-    if (num_samples_ == 0) return result;
-    const auto* tokens = outputs_[0].data<std::int32_t>();
-    const auto* is_valid = outputs_[1].data<bool>();
-    for (std::size_t i = 0; i < num_samples_; ++i)
-      result.tokens.push_back({.id = tokens[i], .is_finite = is_valid[i]});
+    if (num_samples_ > 0) read_samples(result);
+    extras_.read_into(result);
     return result;
   }
 
  private:
+  void read_samples(StepResult& result) const {
+    const auto* tokens = outputs_[0].data<std::int32_t>();
+    const auto* is_valid = outputs_[1].data<bool>();
+    const auto* surprises = outputs_[2].data<float>();
+    for (std::size_t i = 0; i < num_samples_; ++i)
+      result.tokens.push_back({.id = tokens[i], .is_finite = is_valid[i], .surprise = surprises[i]}
+      );
+  }
+
   mx::Stream stream_;
   std::vector<mx::array> outputs_;
   std::size_t num_samples_;
+  StepExtras extras_;
   std::shared_ptr<StreamSignal> signal_ = std::make_shared<StreamSignal>();
 };
 
@@ -248,22 +272,33 @@ std::unique_ptr<Submission> MlxRunner::submit(const Batch& batch) {
   // No logit depends on the last layer's keys and values of an unfinished prompt, so they are asked
   // for themselves.
   std::vector<mx::array> outputs;
+  StepExtras extras;
+  extras.add_prompts(batch, hidden, model_);
+  extras.add_pools(batch, hidden, model_);
   if (!batch.samples.empty()) {
     mx::array logits = model_.logits(mx::take(hidden, sample_rows(batch), 0));
     if (fault_spoils("logits")) logits = logits * mx::array(kNan);
     fault_point("sampler");
+    // The device works while this thread waits for the masks.
+    if (has_masks(batch)) mx::async_eval(logits);
     SamplingBatch sampling = sampling_batch(batch);
     sampling.cpu = model_.cpu_context();
     const auto sampled = sample(logits, sampling, in_flight_tokens(batch));
     outputs.push_back(sampled.tokens);
     outputs.push_back(sampled.valid);
+    outputs.push_back(sampled.surprises);
+    extras.add_samples(batch, logits, sampled);
     sampled_.push_back({.step = batch.step, .tokens = sampled.tokens});
     while (sampled_.size() > kStepsKept) sampled_.pop_front();
   }
+  for (mx::array& array : extras.arrays()) outputs.push_back(std::move(array));
   for (mx::array& array : pages_.arrays()) outputs.push_back(std::move(array));
   mx::async_eval(outputs);
   return std::make_unique<MlxSubmission>(
-      mx::default_stream(model_.device()), std::move(outputs), batch.samples.size()
+      mx::default_stream(model_.device()),
+      std::move(outputs),
+      batch.samples.size(),
+      std::move(extras)
   );
 }
 

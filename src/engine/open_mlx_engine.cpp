@@ -6,13 +6,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <memory>
-#include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "cache/disk_tier.h"
@@ -56,6 +58,35 @@ std::int64_t machine_memory_bytes() {
          static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
 }
 
+// What the device has of its own and nobody uses yet; nothing where its memory is the machine's.
+std::optional<std::int64_t> free_device_memory_bytes(mx::Device device) {
+  if (device != mx::Device::gpu) return std::nullopt;
+  const auto& facts = mx::device_info(device);
+  const auto found = facts.find("free_memory");
+  if (found == facts.end() || !std::holds_alternative<std::size_t>(found->second))
+    return std::nullopt;
+  return static_cast<std::int64_t>(std::get<std::size_t>(found->second));
+}
+
+// A GPU is the model's alone, but for what steps write on their way.
+constexpr std::int64_t kGpuStepBytes = std::int64_t{2} << 30;
+constexpr double kGpuShare = 0.9;
+
+void check_weights_fit(std::int64_t weight_bytes, std::int64_t free_bytes) {
+  if (weight_bytes + kGpuStepBytes <= free_bytes) return;
+  throw Error(
+      ErrorCode::invalid_config,
+      fmt::format(
+          "the model's weights take {} bytes and its steps up to {}, but the GPU has {} bytes "
+          "free; "
+          "take a smaller or a quantized model, or device cpu",
+          weight_bytes,
+          kGpuStepBytes,
+          free_bytes
+      )
+  );
+}
+
 // The files' recommendation is input like any other, so it passes the same check as a request.
 SamplingParams default_sampling(
     const GenerationDefaults& defaults, const ModelInfo& info, const std::string& path
@@ -78,10 +109,18 @@ SamplingParams default_sampling(
   return params;
 }
 
-std::optional<KvType> kv_type_of(KvDtype dtype) {
-  switch (dtype) {
+// What `auto` stands for: as the model computes, but where the CPU's products round activations
+// anyway halves are precise enough, and half as much to read.
+KvType automatic_kv_type(const EngineConfig& config, mx::Device device, mx::Dtype activations) {
+  const bool rounds = device == mx::Device::cpu && config.precision != Precision::exact;
+  if (rounds || activations == mx::float16) return KvType::float16;
+  return activations == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
+}
+
+KvType kv_type_of(const EngineConfig& config, mx::Device device, mx::Dtype activations) {
+  switch (config.kv_dtype) {
     case KvDtype::automatic:
-      return std::nullopt;
+      return automatic_kv_type(config, device, activations);
     case KvDtype::float32:
       return KvType::float32;
     case KvDtype::float16:
@@ -91,19 +130,7 @@ std::optional<KvType> kv_type_of(KvDtype dtype) {
     case KvDtype::int8:
       return KvType::int8;
   }
-  return std::nullopt;
-}
-
-KvType kv_type_of(mx::Dtype activations) {
-  if (activations == mx::float16) return KvType::float16;
-  return activations == mx::bfloat16 ? KvType::bfloat16 : KvType::float32;
-}
-
-// Of the model's own type unless another one is asked for.
-std::vector<LayerGroup> groups_of(
-    const ModelSpec& spec, const EngineConfig& config, mx::Dtype activations
-) {
-  return layer_groups(spec, kv_type_of(config.kv_dtype).value_or(kv_type_of(activations)));
+  throw std::logic_error("a type of keys and values without a name");
 }
 
 std::int64_t kv_bytes_per_token(const std::vector<LayerGroup>& groups) {
@@ -112,7 +139,9 @@ std::int64_t kv_bytes_per_token(const std::vector<LayerGroup>& groups) {
   return sum;
 }
 
-KvDemand demand_of(const std::vector<LayerGroup>& groups, const ModelInfo& info) {
+KvDemand demand_of(
+    const std::vector<LayerGroup>& groups, const ModelInfo& info, mx::Device device
+) {
   KvDemand demand{
       .groups = {},
       .model_context = info.context_length,
@@ -120,6 +149,11 @@ KvDemand demand_of(const std::vector<LayerGroup>& groups, const ModelInfo& info)
   };
   for (const LayerGroup& group : groups)
     demand.groups.push_back({.window = group.window, .bytes_per_token = group.bytes_per_token});
+  if (const auto free_bytes = free_device_memory_bytes(device)) {
+    check_weights_fit(info.weight_bytes, *free_bytes);
+    demand.memory_bytes = *free_bytes - info.weight_bytes - kGpuStepBytes;
+    demand.default_share = kGpuShare;
+  }
   return demand;
 }
 
@@ -147,7 +181,7 @@ EngineParts plan_parts(
     const std::vector<LayerGroup>& groups,
     mx::Device device
 ) {
-  const KvBudget budget = plan_kv(config, demand_of(groups, info));
+  const KvBudget budget = plan_kv(config, demand_of(groups, info, device));
   EngineParts parts;
   info.context_length = budget.context_length;
   parts.scheduler = {
@@ -167,14 +201,13 @@ EngineParts plan_parts(
   parts.info = std::move(info);
   parts.max_queue = config.max_queue;
   parts.num_text_workers = config.num_text_workers;
+  parts.telemetry = config.telemetry;
   if (!config.scheduler_trace.empty())
     parts.make_trace = [path = config.scheduler_trace] { return open_trace_file(path); };
   return parts;
 }
 
-std::unique_ptr<Runner> make_runner(
-    Model model, const CacheLayout& layout, std::optional<KvType> type
-) {
+std::unique_ptr<Runner> make_runner(Model model, const CacheLayout& layout, KvType type) {
   KvPoolOptions options{.num_pages = {}, .page_size = layout.page_size, .type = type};
   for (const PageGroup& group : layout.groups) options.num_pages.push_back(group.num_pages);
   KvPages pages = model.make_kv_pages(options);
@@ -201,7 +234,7 @@ std::string computation_of(
     const EngineConfig& config, const CacheLayout& layout, mx::Device device, KvType type
 ) {
   std::string text = fmt::format(
-      "device {} kv {} precision {} page {}",
+      "device {} kv {} precision {} pages of {} by head",
       device == mx::Device::gpu ? "gpu" : "cpu",
       static_cast<int>(type),
       static_cast<int>(config.precision),
@@ -235,8 +268,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   auto text =
       std::make_shared<const TextModel>(make_text_model(checkpoint->text(), checkpoint->path()));
 
-  const std::vector<LayerGroup> groups =
-      groups_of(spec, config, activation_dtype(*checkpoint, spec, device));
+  const KvType kv_type = kv_type_of(config, device, activation_dtype(*checkpoint, spec, device));
+  const std::vector<LayerGroup> groups = layer_groups(spec, kv_type);
   ModelInfo info{
       .name = model_name(path),
       .family = facts.family,
@@ -245,7 +278,8 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
       .context_length = facts.context_length,
       .weight_bytes = facts.weight_bytes,
       .kv_bytes_per_token = kv_bytes_per_token(groups),
-      .has_chat_template = text->chat_template.has_value()
+      .has_chat_template = text->chat_template.has_value(),
+      .fill_in_middle = find_fill_in_middle(text->tokenizer)
   };
   info.default_sampling = default_sampling(checkpoint->text().generation, info, checkpoint->path());
 
@@ -253,12 +287,10 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
   parts.text = std::move(text);
   const bool is_kept = config.prefix_cache && !config.prefix_cache_dir.empty();
   if (is_kept) {
-    const KvType type = kv_type_of(config.kv_dtype)
-                            .value_or(kv_type_of(activation_dtype(*checkpoint, spec, device)));
     parts.make_disk_tier = [checkpoint,
                             config,
                             computation =
-                                computation_of(config, parts.scheduler.cache, device, type)] {
+                                computation_of(config, parts.scheduler.cache, device, kv_type)] {
       return open_disk_tier(config, *checkpoint, computation);
     };
   }
@@ -266,10 +298,27 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
                        spec,
                        model_options = options_of_model(config, device, progress),
                        layout = parts.scheduler.cache,
-                       type = kv_type_of(config.kv_dtype)] {
-    return make_runner(Model::load(*checkpoint, spec, model_options), layout, type);
+                       kv_type] {
+    return make_runner(Model::load(*checkpoint, spec, model_options), layout, kv_type);
   };
   return parts;
+}
+
+// ERRORS: invalid_config where the tokenizer has tokens that the weights do not.
+TextModel text_beside_random(const EngineConfig& config, const ModelSpec& spec) {
+  if (config.model.empty()) return make_placeholder_text_model(spec.vocab_size);
+  const Checkpoint checkpoint = Checkpoint::open(resolve_model(config.model, config.home));
+  TextModel text = make_text_model(checkpoint.text(), checkpoint.path());
+  if (text.tokenizer.vocab_size() <= spec.vocab_size) return text;
+  throw Error(
+      ErrorCode::invalid_config,
+      fmt::format(
+          "random weights for {} tokens do not fit {}'s tokenizer of {}",
+          spec.vocab_size,
+          checkpoint.path(),
+          text.tokenizer.vocab_size()
+      )
+  );
 }
 
 EngineParts parts_of_random_weights(const EngineConfig& config) {
@@ -279,7 +328,8 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
   const mx::Device device = pick_device(config.device);
   const RandomWeights weights = read_random_weights(object, path.string(), device);
 
-  const std::vector<LayerGroup> groups = groups_of(spec, config, weights.activations);
+  const KvType kv_type = kv_type_of(config, device, weights.activations);
+  const std::vector<LayerGroup> groups = layer_groups(spec, kv_type);
   EngineParts parts = plan_parts(
       config,
       {.name = "random-" + spec.family,
@@ -292,13 +342,14 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
       groups,
       device
   );
-  parts.text = std::make_shared<const TextModel>(make_placeholder_text_model(spec.vocab_size));
+  parts.text = std::make_shared<const TextModel>(text_beside_random(config, spec));
+  parts.info.has_chat_template = parts.text->chat_template.has_value();
   parts.make_runner = [spec,
                        weights,
                        model_options = options_of_model(config, device, {}),
                        layout = parts.scheduler.cache,
-                       type = kv_type_of(config.kv_dtype)] {
-    return make_runner(Model::random(spec, weights, model_options), layout, type);
+                       kv_type] {
+    return make_runner(Model::random(spec, weights, model_options), layout, kv_type);
   };
   return parts;
 }

@@ -3,13 +3,14 @@
 
 #include <condition_variable>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "base/thread_annotations.h"
 #include "engine/event_stream.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
+#include "telemetry/collector.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -48,8 +49,10 @@ bool OpenRequests::wait_until_none(Clock::time_point deadline) {
   return count_ == 0;
 }
 
-Ticket::Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream)
-    : open_(std::move(open)), stream_(std::move(stream)) {}
+Ticket::Ticket(
+    std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream, RequestMeter meter
+)
+    : open_(std::move(open)), stream_(std::move(stream)), meter_(std::move(meter)) {}
 
 Ticket::~Ticket() {
   if (stream_)
@@ -58,11 +61,12 @@ Ticket::~Ticket() {
     );
 }
 
-// The count goes down first, so that a reader who saw the finish never finds its request still
-// counted.
-void Ticket::finish(Finish finish, std::string_view last_text) {
+// The counts come first, so that a reader who saw the finish never finds its request still open, or
+// missing in the figures.
+void Ticket::finish(Finish finish, const OutputDelta& last) {
+  meter_.finish(finish, OpenRequests::Clock::now() - submitted_at_);
   open_->remove();
-  std::exchange(stream_, nullptr)->finish(std::move(finish), last_text);
+  std::exchange(stream_, nullptr)->finish(std::move(finish), last);
 }
 
 void Ticket::fail(const Error& error) { finish({.reason = FinishReason::error, .error = error}); }

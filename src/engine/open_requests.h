@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <memory>
-#include <string_view>
 
 #include "base/thread_annotations.h"
 #include "engine/event_stream.h"
+#include "mlx_serving/event.h"
+#include "telemetry/collector.h"
+#include "text/output_delta.h"
 
 namespace mlxs {
 
@@ -43,7 +45,11 @@ class OpenRequests {
 class Ticket {
  public:
   // REQUIRES: open->try_add() counted it.
-  Ticket(std::shared_ptr<OpenRequests> open, std::shared_ptr<EventStream> stream);
+  Ticket(
+      std::shared_ptr<OpenRequests> open,
+      std::shared_ptr<EventStream> stream,
+      RequestMeter meter = {}
+  );
   ~Ticket();
   Ticket(Ticket&&) noexcept = default;
   Ticket& operator=(Ticket&&) = delete;
@@ -51,15 +57,17 @@ class Ticket {
   Ticket& operator=(const Ticket&) = delete;
 
   [[nodiscard]] EventStream& stream() { return *stream_; }
+  [[nodiscard]] const RequestMeter& meter() const { return meter_; }
   [[nodiscard]] OpenRequests::Clock::time_point submitted_at() const { return submitted_at_; }
 
   // Ends the request; the ticket is spent.
-  void finish(Finish finish, std::string_view last_text = {});
+  void finish(Finish finish, const OutputDelta& last = {});
   void fail(const Error& error);
 
  private:
   std::shared_ptr<OpenRequests> open_;
   std::shared_ptr<EventStream> stream_;  // null: spent
+  RequestMeter meter_;
   OpenRequests::Clock::time_point submitted_at_ = OpenRequests::Clock::now();
 };
 

@@ -43,22 +43,24 @@ std::size_t possible_stop(std::string_view text, const std::vector<std::string>&
 
 }  // namespace
 
-OutputText::OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop)
-    : detokenizer_(tokenizer), stop_(std::move(stop)) {}
+OutputText::OutputText(const Tokenizer& tokenizer, OutputTextOptions options)
+    : detokenizer_(tokenizer, options.decode), options_(std::move(options)) {}
 
 std::string OutputText::append(std::int32_t token_id) {
   if (is_stopped_) return {};
   fault_point("detokenizer");
   held_ += detokenizer_.append(token_id);
+  if (++num_tokens_ < options_.min_tokens) return std::exchange(held_, {});
   return release();
 }
 
 std::string OutputText::release() {
-  const FoundStop stop = first_stop(held_, stop_);
+  const FoundStop stop = first_stop(held_, options_.stop);
   is_stopped_ = stop.position != std::string_view::npos;
   stopped_by_ = stop.text;
+  const std::size_t stop_end = stop.position + (options_.includes_stop ? stop.text.size() : 0);
   const std::size_t num_shown =
-      is_stopped_ ? stop.position : held_.size() - possible_stop(held_, stop_);
+      is_stopped_ ? stop_end : held_.size() - possible_stop(held_, options_.stop);
   std::string shown = held_.substr(0, num_shown);
   held_.erase(0, is_stopped_ ? held_.size() : num_shown);
   return shown;

@@ -7,14 +7,22 @@
 #include <vector>
 
 #include "text/detokenizer.h"
+#include "text/tokenizer.h"
 
 namespace mlxs {
+
+struct OutputTextOptions {
+  DecodeOptions decode = {};
+  std::vector<std::string> stop = {};  // none of them empty
+  bool includes_stop = false;          // the text ends behind the stop string, not before it
+  int min_tokens = 0;                  // before so many, stop strings are text like any other
+};
 
 // Thread safety: none.
 class OutputText {
  public:
-  // REQUIRES: `tokenizer` outlives this; no stop string is empty.
-  OutputText(const Tokenizer& tokenizer, std::vector<std::string> stop);
+  // REQUIRES: `tokenizer` outlives this.
+  OutputText(const Tokenizer& tokenizer, OutputTextOptions options);
 
   // RETURNS: the text that may be shown now. After it found a stop string (is_stopped()), nothing
   // more comes.
@@ -31,7 +39,8 @@ class OutputText {
   [[nodiscard]] std::string release();
 
   Detokenizer detokenizer_;
-  std::vector<std::string> stop_;
+  OutputTextOptions options_;
+  int num_tokens_ = 0;
   std::string held_;  // the longest tail that may begin a stop string
   bool is_stopped_ = false;
   std::string stopped_by_;

@@ -18,7 +18,7 @@ struct Shown {
 
 Shown show(const std::string& bytes, std::vector<std::string> stop) {
   const Tokenizer tokenizer = make_byte_tokenizer();
-  OutputText output(tokenizer, std::move(stop));
+  OutputText output(tokenizer, {.stop = std::move(stop)});
   Shown shown;
   for (const char byte : bytes) {
     shown.text += output.append(static_cast<unsigned char>(byte));
@@ -40,7 +40,7 @@ TEST(OutputText, WithoutStopStringsEverythingComesAtOnce) {
 
 TEST(OutputText, HoldsBackWhatMayBeAStopString) {
   const Tokenizer tokenizer = make_byte_tokenizer();
-  OutputText output(tokenizer, {"END"});
+  OutputText output(tokenizer, {.stop = {"END"}});
   EXPECT_EQ(output.append('x'), "x");
   EXPECT_EQ(output.append('E'), "");
   EXPECT_EQ(output.append('N'), "");
@@ -56,6 +56,23 @@ TEST(OutputText, CutsBeforeTheFirstStopString) {
   EXPECT_TRUE(shown.is_stopped);
   EXPECT_EQ(show("aab", {"ab"}).text, "a");
   EXPECT_EQ(show("abababc", {"ababc"}).text, "ab");
+}
+
+TEST(OutputText, ShowsTheStopStringWhereAsked) {
+  const Tokenizer tokenizer = make_byte_tokenizer();
+  OutputText output(tokenizer, {.stop = {"END"}, .includes_stop = true});
+  std::string text;
+  for (const char byte : std::string("x END y")) text += output.append(byte);
+  EXPECT_EQ(text, "x END");
+  EXPECT_EQ(output.stopped_by(), "END");
+}
+
+TEST(OutputText, StopStringsBeforeTheLeastLengthAreText) {
+  const Tokenizer tokenizer = make_byte_tokenizer();
+  OutputText output(tokenizer, {.stop = {"b"}, .min_tokens = 4});
+  std::string text;
+  for (const char byte : std::string("abacadab")) text += output.append(byte);
+  EXPECT_EQ(text, "abacada");
 }
 
 // However the text is cut into tokens, the result is that of one search over the whole.

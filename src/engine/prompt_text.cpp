@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/plain_tools.h"
 #include "engine/text_model.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
@@ -41,7 +43,8 @@ std::string render_chat(const ChatPrompt& prompt, const ModelInfo& info, const T
         "messages"
     );
   }
-  return chat_template->render(prompt);
+  if (text.template_has_tools) return chat_template->render(prompt) + prompt.prefill;
+  return chat_template->render(add_plain_tools(prompt)) + prompt.prefill;
 }
 
 std::vector<std::int32_t> prompt_ids(
@@ -72,6 +75,16 @@ std::vector<std::int32_t> prompt_ids(
       },
       prompt
   );
+}
+
+void truncate_prompt(
+    const Request& request, const ModelInfo& info, std::vector<std::int32_t>& token_ids
+) {
+  if (!request.truncate_prompt_tokens) return;
+  const int room = info.context_length - request.stop.max_tokens.value_or(1);
+  const int most = *request.truncate_prompt_tokens < 0 ? room : *request.truncate_prompt_tokens;
+  const int num_cut = static_cast<int>(token_ids.size()) - std::max(most, 1);
+  if (num_cut > 0) token_ids.erase(token_ids.begin(), token_ids.begin() + num_cut);
 }
 
 }  // namespace mlxs

@@ -12,7 +12,7 @@
 namespace mlxs {
 
 // RETURNS: the prompt's text. ERRORS: unsupported for a model without a template; as
-// ChatTemplate::render.
+// ChatTemplate::render and add_plain_tools().
 [[nodiscard]] std::string render_chat(
     const ChatPrompt& prompt, const ModelInfo& info, const TextModel& text
 );
@@ -21,6 +21,11 @@ namespace mlxs {
 // context_length_exceeded for a text that no context could hold.
 [[nodiscard]] std::vector<std::int32_t> prompt_ids(
     const Prompt& prompt, const ModelInfo& info, const TextModel& text
+);
+
+// Takes tokens away from the front as Request::truncate_prompt_tokens wants it.
+void truncate_prompt(
+    const Request& request, const ModelInfo& info, std::vector<std::int32_t>& token_ids
 );
 
 }  // namespace mlxs

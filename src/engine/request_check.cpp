@@ -4,16 +4,18 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "engine/sampling_check.h"
 #include "engine/sequence.h"
+#include "engine/value_check.h"
 #include "mlx_serving/engine.h"
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 
@@ -23,71 +25,8 @@ namespace {
 constexpr std::size_t kMaxStopStrings = 16;
 constexpr std::size_t kMaxStopBytes = 4096;
 constexpr std::size_t kMaxStopTokens = 1024;
-constexpr std::size_t kMaxLogitBias = 1024;
 constexpr std::size_t kMaxSaltBytes = 64;
 constexpr std::chrono::milliseconds kMaxWait = std::chrono::hours(24);
-
-struct Range {
-  const char* field;
-  float value;
-  float min;
-  float max;
-  bool excludes_min = false;
-};
-
-[[noreturn]] void refuse(const std::string& field, const std::string& message) {
-  throw Error(ErrorCode::invalid_value, field + ": " + message, field);
-}
-
-void check_range(const Range& range) {
-  const bool is_inside = range.value <= range.max &&
-                         (range.excludes_min ? range.value > range.min : range.value >= range.min);
-  if (is_inside) return;
-  refuse(
-      range.field,
-      fmt::format(
-          "must be {} {} and at most {}, got {}",
-          range.excludes_min ? "above" : "at least",
-          range.min,
-          range.max,
-          range.value
-      )
-  );
-}
-
-void check_token_id(std::int32_t id, const std::string& field, const ModelInfo& model) {
-  if (id >= 0 && id < model.vocab_size) return;
-  refuse(
-      field,
-      fmt::format("token id {} is outside of the vocabulary of {} tokens", id, model.vocab_size)
-  );
-}
-
-void check_sampling(const SamplingParams& params, const ModelInfo& model) {
-  for (const Range& range : {
-           Range{"temperature", params.temperature, 0.0F, 2.0F},
-           Range{"top_p", params.top_p, 0.0F, 1.0F, /*excludes_min=*/true},
-           Range{"min_p", params.min_p, 0.0F, 1.0F},
-           Range{
-               "repetition_penalty", params.repetition_penalty, 0.0F, 2.0F, /*excludes_min=*/true
-           },
-           Range{"presence_penalty", params.presence_penalty, -2.0F, 2.0F},
-           Range{"frequency_penalty", params.frequency_penalty, -2.0F, 2.0F},
-       }) {
-    check_range(range);
-  }
-  if (params.top_k < 0) refuse("top_k", fmt::format("must be at least 0, got {}", params.top_k));
-  if (params.logit_bias.size() > kMaxLogitBias) {
-    refuse(
-        "logit_bias",
-        fmt::format("at most {} entries, got {}", kMaxLogitBias, params.logit_bias.size())
-    );
-  }
-  for (const auto& [id, bias] : params.logit_bias) {
-    check_token_id(id, "logit_bias", model);
-    check_range({"logit_bias", bias, -100.0F, 100.0F});
-  }
-}
 
 void check_stop(const StopParams& stop, const ModelInfo& model) {
   if (stop.max_tokens && *stop.max_tokens < 1) {
@@ -136,9 +75,13 @@ void check_scheduling(const SchedulingParams& scheduling) {
 void check_prefix_cache(const PrefixCacheParams& prefix_cache) {
   if (prefix_cache.salt.size() <= kMaxSaltBytes) return;
   refuse(
-      "cache_salt",
-      fmt::format("at most {} bytes, got {}", kMaxSaltBytes, prefix_cache.salt.size())
+      "cache_salt", fmt::format("at most {} bytes, got {}", kMaxSaltBytes, prefix_cache.salt.size())
   );
+}
+
+void check_reasoning(const ReasoningParams& reasoning) {
+  if (!reasoning.max_tokens || *reasoning.max_tokens >= 0) return;
+  refuse("thinking_token_budget", fmt::format("must be at least 0, got {}", *reasoning.max_tokens));
 }
 
 }  // namespace
@@ -146,8 +89,10 @@ void check_prefix_cache(const PrefixCacheParams& prefix_cache) {
 void check_request(const Request& request, const ModelInfo& model) {
   check_sampling(request.sampling, model);
   check_stop(request.stop, model);
+  check_lengths(request);
   check_scheduling(request.scheduling);
   check_prefix_cache(request.prefix_cache);
+  check_reasoning(request.reasoning);
 }
 
 int check_prompt(

@@ -4,13 +4,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cache/kv_cache.h"
 #include "cache/page_layout.h"
 #include "cache/prefix_lookup.h"
+#include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
+#include "sampling/token_rules.h"
 
 namespace mlxs {
 
@@ -31,6 +35,11 @@ struct Sequence {
   int max_length = 0;  // tokens of prompt and output at which the scheduler stops sampling
   SamplingParams sampling = {};
   std::uint64_t seed = 0;
+  std::shared_ptr<const TokenRules> rules = {};  // shared by the answers to one request; null: none
+  // Its next token depends on all before it, so that none may be in flight when it is sampled.
+  bool needs_known_tokens = false;
+  float mirostat_mu = 0.0F;             // of the next token, in bits
+  std::optional<Pooling> pooling = {};  // of the prompt's hidden states
 
   int priority = 0;              // larger is more urgent; [kMinPriority, kMaxPriority]
   std::string key = {};          // whose share of the device it uses; empty is a key like any other

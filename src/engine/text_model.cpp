@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,15 +38,34 @@ std::vector<std::int32_t> end_tokens(const TextSources& sources, const Tokenizer
 
 TextModel make_text_model(const TextSources& sources, const std::string& path) {
   TextModel model{.tokenizer = make_tokenizer(sources, path)};
-  if (!sources.chat_template.empty())
+  if (!sources.chat_template.empty()) {
     model.chat_template.emplace(sources.chat_template, sources.special_tokens);
+    read_formats(sources.chat_template, model);
+  }
   model.eos_ids = end_tokens(sources, model.tokenizer);
   if (model.eos_ids.empty()) {
     spdlog::warn(
         "{} names no end-of-text token; only max_tokens and stop strings end its output", path
     );
   }
+  if (!model.eos_ids.empty())
+    model.grammars = std::make_unique<Grammars>(model.tokenizer, model.eos_ids);
   return model;
+}
+
+FillInMiddle find_fill_in_middle(const Tokenizer& tokenizer) {
+  const FillInMiddle known[] = {
+      {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"},  // Qwen, CodeGemma
+      {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},        // StarCoder
+      {"<fim-prefix>", "<fim-suffix>", "<fim-middle>"},        // SantaCoder
+      {"[PREFIX]", "[SUFFIX]", "[MIDDLE]"},                    // Codestral
+  };
+  for (const FillInMiddle& marks : known) {
+    const bool has_all = tokenizer.token_to_id(marks.prefix) &&
+                         tokenizer.token_to_id(marks.suffix) && tokenizer.token_to_id(marks.middle);
+    if (has_all) return marks;
+  }
+  return {};
 }
 
 TextModel make_placeholder_text_model(int vocab_size) {

@@ -6,13 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/bounded_queue.h"
 #include "engine/engine_parts.h"
 #include "engine/open_requests.h"
+#include "engine/output_plan.h"
 #include "mlx_serving/request.h"
+#include "sampling/token_rules.h"
 
 namespace mlxs {
 
@@ -27,9 +30,13 @@ struct PreparedRequest {
   std::vector<std::int32_t> prompt_ids = {};
   int max_length = 0;  // tokens of prompt and output at which it ends
   SamplingParams sampling = {};
+  std::shared_ptr<const TokenRules> rules = {};  // null: none
+  std::optional<Pooling> pooling = {};
+  bool returns_prompt = false;
   StopParams stop = {};
   SchedulingParams scheduling = {};
   PrefixCacheParams prefix_cache = {};
+  OutputPlan output = {};
   std::vector<Ticket> tickets;  // at least one
 };
 
@@ -53,13 +60,14 @@ class TextStage {
   void close();
 
  private:
-  void work();
+  void work(BoundedQueue<SubmittedRequest>& queue);
   void prepare_and_deliver(SubmittedRequest submitted);
 
   const ModelInfo info_;
   const std::shared_ptr<const TextModel> text_;
   const Deliver deliver_;
   BoundedQueue<SubmittedRequest> queue_;
+  BoundedQueue<SubmittedRequest> slow_queue_;  // with grammars, which may take seconds to compile
   std::atomic<bool> is_closing_ = false;
   std::vector<std::thread> workers_;
 };

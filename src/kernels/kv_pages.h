@@ -11,7 +11,7 @@
 
 namespace mlxs {
 
-// One layer's part of the pool.
+// One layer's part of the pool. What is where inside of a page: kernels/kv_type.h.
 struct KvLayer {
   mx::array keys;    // [P, S, Hkv, D] float32, float16, bfloat16 or int8
   mx::array values;  // as keys

@@ -29,6 +29,7 @@
 #include "kernels/kv_pages.h"
 #include "kernels/kv_type.h"
 #include "kernels/layer_spec.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 #include "mlx_serving/error.h"
 #include "model/checkpoint/checkpoint.h"
@@ -180,6 +181,11 @@ mx::array Model::logits(const mx::array& hidden_rows) const {
   };
   return layers_ == LayerPath::plain ? output_head_reference(hidden_rows, head)
                                      : output_head(hidden_rows, head);
+}
+
+mx::array Model::final_hidden(const mx::array& hidden_rows) const {
+  const mx::StreamContext on_device(device_);
+  return rms_norm(hidden_rows, weights_.final_norm, spec_.norm_eps);
 }
 
 // Not filled, as attention reads no slot before it was stored.

@@ -72,6 +72,9 @@ class Model {
   // hidden_rows [R, E], any rows of forward()'s result -> logits [R, V] float32.
   [[nodiscard]] mx::array logits(const mx::array& hidden_rows) const;
 
+  // hidden_rows [R, E], as above -> [R, E] after the final norm, what logits() are made of.
+  [[nodiscard]] mx::array final_hidden(const mx::array& hidden_rows) const;
+
   // A pool without content, allocated at once. ERRORS: invalid_config when a size is not positive,
   // or the pool cannot be indexed or allocated, or there is not a number of pages for each group.
   [[nodiscard]] KvPages make_kv_pages(const KvPoolOptions& options) const;

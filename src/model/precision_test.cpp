@@ -1,7 +1,6 @@
-// What --precision fast costs on the default model: the same texts through exact and fast products.
-// The texts are the golden prompts and their reference continuations, so every token is a likely
-// one. The file comes from MLX_SERVING_TEST_MODEL, else from the installed default model; without
-// it the test fails.
+// What the precisions cost on the default model, with the keys and values that an engine keeps in
+// each: the same texts through exact products and through others. The file comes from
+// MLX_SERVING_TEST_MODEL, else from the installed default model; without it the test fails.
 #include <gtest/gtest.h>
 #include <mlx/ops.h>
 
@@ -17,6 +16,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/testing/test_scale.h"
+#include "kernels/kv_type.h"
 #include "kernels/testing/arrays.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/families/families.h"
@@ -40,14 +41,19 @@ Model load_model(Precision precision) {
   );
 }
 
-std::vector<std::vector<std::int32_t>> read_texts() {
-  std::ifstream file(
-      std::filesystem::path(MLXS_GOLDEN_DIR) / "greedy" / "smollm2.json", std::ios::binary
-  );
+using Texts = std::vector<std::vector<std::int32_t>>;
+
+json::value read_golden(const std::string& name) {
+  std::ifstream file(std::filesystem::path(MLXS_GOLDEN_DIR) / name, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const json::value root = parse_json(text);
-  std::vector<std::vector<std::int32_t>> texts;
-  for (const json::value& prompt : root.at("prompts").as_array()) {
+  return parse_json(text);
+}
+
+// The golden prompts and the reference's greedy continuations: every token is a likely one.
+Texts greedy_texts() {
+  Texts texts;
+  const json::value golden = read_golden("greedy/smollm2.json");
+  for (const json::value& prompt : golden.at("prompts").as_array()) {
     auto tokens = json::value_to<std::vector<std::int32_t>>(prompt.at("prompt_tokens"));
     for (const json::value& step : prompt.at("steps").as_array())
       tokens.push_back(step.at("tokens").at(0).to_number<std::int32_t>());
@@ -56,8 +62,18 @@ std::vector<std::vector<std::int32_t>> read_texts() {
   return texts;
 }
 
-std::vector<float> logits_of(const Model& model, const std::vector<std::int32_t>& tokens) {
-  KvPages pages = model.make_kv_pages({.num_pages = {kMaxPages}, .page_size = kPageSize});
+// 8,192 tokens at full scale.
+Texts sampled_texts() {
+  auto texts = json::value_to<Texts>(read_golden("accuracy/smollm2.json").at("texts"));
+  texts.resize(testing::scaled_count(texts.size()));
+  return texts;
+}
+
+std::vector<float> logits_of(
+    const Model& model, KvType kv_type, const std::vector<std::int32_t>& tokens
+) {
+  KvPages pages =
+      model.make_kv_pages({.num_pages = {kMaxPages}, .page_size = kPageSize, .type = kv_type});
   SequenceView sequence{.num_rows = static_cast<int>(tokens.size())};
   std::vector<std::int32_t>& table = sequence.pages.emplace_back();
   for (int page = 0; page < kMaxPages; ++page) table.push_back(page);
@@ -104,14 +120,14 @@ void compare_row(
 }
 
 // Prints what it found, for the record.
-Difference compare(Precision precision, const std::string& name) {
+Difference compare(Precision precision, const Texts& texts, const std::string& name) {
   const Model exact = load_model(Precision::exact);
   const Model other = load_model(precision);
   const auto vocab = static_cast<std::size_t>(exact.spec().vocab_size);
   Difference sum;
-  for (const std::vector<std::int32_t>& tokens : read_texts()) {
-    const std::vector<float> exact_logits = logits_of(exact, tokens);
-    const std::vector<float> other_logits = logits_of(other, tokens);
+  for (const std::vector<std::int32_t>& tokens : texts) {
+    const std::vector<float> exact_logits = logits_of(exact, KvType::float32, tokens);
+    const std::vector<float> other_logits = logits_of(other, KvType::float16, tokens);
     for (std::size_t row = 0; row + 1 < tokens.size(); ++row) {
       const std::size_t at = row * vocab;
       compare_row(exact_logits.data() + at, other_logits.data() + at, vocab, tokens[row + 1], sum);
@@ -133,22 +149,28 @@ double perplexity_change(const Difference& difference) {
   return std::abs(std::exp(difference.fast_loss - difference.exact_loss) - 1.0);
 }
 
-TEST(Precision, BalancedMeetsTheBarOfExactAgainstFloats) {
-  const Difference difference = compare(Precision::balanced, "balanced");
-  EXPECT_GT(difference.num_tokens, 700U);
-  EXPECT_LT(difference.log_probability, 0.001);
-  EXPECT_LT(difference.divergence, 1e-5);
-  EXPECT_LT(perplexity_change(difference), 1e-4);
-  EXPECT_LT(difference.largest_margin, 0.01);
+// The bar of a default: 0.02, 0.01, 0.005 and 0.25.
+TEST(Precision, BalancedIsFarWithinTheBarOfTheDefault) {
+  const Difference sampled = compare(Precision::balanced, sampled_texts(), "balanced, sampled");
+  EXPECT_GE(sampled.num_tokens, 511U);
+  EXPECT_LT(sampled.log_probability, 0.002);
+  EXPECT_LT(sampled.divergence, 1e-4);
+  EXPECT_LT(perplexity_change(sampled), 5e-4);
+  const Difference greedy = compare(Precision::balanced, greedy_texts(), "balanced, greedy");
+  EXPECT_GT(greedy.num_tokens, 700U);
+  EXPECT_LT(greedy.log_probability, 0.002);
+  EXPECT_LT(greedy.largest_margin, 0.02);
 }
 
 // 8-bit activations cost about 0.05 in the log-probability of a token, so fast is not the default.
 TEST(Precision, FastKeepsTheDistributionAndThePerplexity) {
-  const Difference difference = compare(Precision::fast, "fast");
-  EXPECT_GT(difference.num_tokens, 700U);
-  EXPECT_LT(difference.log_probability, 0.08);
-  EXPECT_LT(difference.divergence, 0.01);
-  EXPECT_LT(perplexity_change(difference), 0.005);
+  const Difference sampled = compare(Precision::fast, sampled_texts(), "fast, sampled");
+  EXPECT_LT(sampled.log_probability, 0.08);
+  EXPECT_LT(sampled.divergence, 0.01);
+  const Difference greedy = compare(Precision::fast, greedy_texts(), "fast, greedy");
+  EXPECT_LT(greedy.log_probability, 0.08);
+  EXPECT_LT(greedy.divergence, 0.01);
+  EXPECT_LT(perplexity_change(greedy), 0.005);
 }
 
 }  // namespace

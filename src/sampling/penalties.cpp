@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -15,6 +16,8 @@
 
 namespace mlxs {
 namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Positions in the logits, without repeats.
 struct Entries {
@@ -119,9 +122,8 @@ mx::array penalize_in_flight(
     const mx::array token = mx::expand_dims(newest, 1);  // [B, 1]
     const mx::array is_there = mx::greater_equal(token, mx::array(0));
     const mx::array index = mx::maximum(token, mx::array(0));
-    mx::array count = mx::sum(
-        mx::astype(mx::equal(rows.outputs, token), mx::float32), 1, /*keepdims=*/true
-    );
+    mx::array count =
+        mx::sum(mx::astype(mx::equal(rows.outputs, token), mx::float32), 1, /*keepdims=*/true);
     for (const mx::array& other : in_flight)
       count = count + mx::astype(mx::equal(mx::expand_dims(other, 1), token), mx::float32);
     const mx::array value = repeat_penalty(mx::take_along_axis(logits, index, 1), rows.repetition) -
@@ -140,6 +142,7 @@ mx::array apply_logit_bias(const mx::array& logits, const SamplingBatch& batch) 
   for (std::size_t row = 0; row < batch.rows.size(); ++row) {
     std::map<std::int32_t, float> sums;
     for (const auto& [token, value] : batch.rows[row].logit_bias) sums[token] += value;
+    for (const std::int32_t token : batch.rows[row].banned_tokens) sums[token] = -kInfinity;
     for (const auto& [token, value] : sums) {
       check_token(token, logits.shape(1));
       entries.rows.push_back(static_cast<std::int32_t>(row));
@@ -149,6 +152,38 @@ mx::array apply_logit_bias(const mx::array& logits, const SamplingBatch& batch) 
   }
   if (added.empty()) return logits;
   return write_entries(logits, entries, read_entries(logits, entries) + host_array(added));
+}
+
+mx::array keep_allowed(const mx::array& logits, const SamplingBatch& batch) {
+  Entries entries;
+  std::vector<float> is_free;  // 0: the row has no such rule
+  for (std::size_t row = 0; row < batch.rows.size(); ++row) {
+    is_free.push_back(batch.rows[row].allowed_tokens.empty() ? 0.0F : -kInfinity);
+    for (const std::int32_t token : batch.rows[row].allowed_tokens) {
+      check_token(token, logits.shape(1));
+      entries.rows.push_back(static_cast<std::int32_t>(row));
+      entries.tokens.push_back(token);
+    }
+  }
+  if (entries.rows.empty()) return logits;
+  const mx::Shape column{static_cast<int>(is_free.size()), 1};
+  const mx::array masked = logits + mx::reshape(host_array(is_free), column);
+  return write_entries(masked, entries, read_entries(logits, entries));
+}
+
+mx::array subtract_entries(const mx::array& logits, const SamplingBatch& batch) {
+  Entries entries;
+  std::vector<float> subtracted;
+  for (std::size_t row = 0; row < batch.rows.size(); ++row) {
+    for (const auto& [token, value] : batch.rows[row].subtracted) {
+      check_token(token, logits.shape(1));
+      entries.rows.push_back(static_cast<std::int32_t>(row));
+      entries.tokens.push_back(token);
+      subtracted.push_back(value);
+    }
+  }
+  if (subtracted.empty()) return logits;
+  return write_entries(logits, entries, read_entries(logits, entries) - host_array(subtracted));
 }
 
 mx::array apply_penalties(
@@ -170,8 +205,7 @@ mx::array apply_penalties(
   }
   mx::array penalized = logits;
   if (!factors.empty()) {
-    const mx::array repeated =
-        repeat_penalty(read_entries(logits, entries), host_array(factors));
+    const mx::array repeated = repeat_penalty(read_entries(logits, entries), host_array(factors));
     penalized = write_entries(logits, entries, repeated - host_array(subtracted));
   }
   const bool has_penalty = std::ranges::any_of(batch.rows, &SamplingRow::has_penalty);

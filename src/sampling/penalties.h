@@ -1,5 +1,5 @@
-// What is added to logits by token: biases, and penalties for tokens that were seen. Only the
-// entries concerned are read and written.
+// What is done to logits by token: biases, tokens that may not be drawn, and penalties for tokens
+// that were seen. Only the entries concerned are read and written, but for allowed tokens.
 #pragma once
 
 #include <vector>
@@ -9,8 +9,9 @@
 
 namespace mlxs {
 
-// logits [B, V] float32 -> [B, V]: adds each row's biases; entries of one token add up. The same
-// array when there are none. ERRORS: engine_error for a token outside of the vocabulary.
+// logits [B, V] float32 -> [B, V]: adds each row's biases; entries of one token add up; banned
+// tokens get -infinity. The same array when there are none. ERRORS: engine_error for a token
+// outside of the vocabulary.
 [[nodiscard]] mx::array apply_logit_bias(const mx::array& logits, const SamplingBatch& batch);
 
 // logits [B, V] float32 -> [B, V]: repetition_penalty on tokens of prompt or output (positive
@@ -20,7 +21,17 @@ namespace mlxs {
 // `in_flight`: for each place, oldest first, [B] int32: a further token of the row's output that
 // only the device knows, -1 for none.
 [[nodiscard]] mx::array apply_penalties(
-    const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight = {}
+    const mx::array& logits,
+    const SamplingBatch& batch,
+    const std::vector<mx::array>& in_flight = {}
 );
+
+// logits [B, V] float32 -> [B, V] with -infinity for all but the allowed tokens of rows that have
+// such. The same array when none has. ERRORS: as above.
+[[nodiscard]] mx::array keep_allowed(const mx::array& logits, const SamplingBatch& batch);
+
+// logits [B, V] float32 -> [B, V] less each row's SamplingRow::subtracted. The same array when
+// there are none. ERRORS: as above.
+[[nodiscard]] mx::array subtract_entries(const mx::array& logits, const SamplingBatch& batch);
 
 }  // namespace mlxs

@@ -1,6 +1,7 @@
 // The rounds and constants of the paper.
 #include "sampling/philox.h"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace mlxs {
@@ -33,10 +34,10 @@ PhiloxCounter philox4x32_10(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
-float uniform_draw(std::uint64_t seed, std::uint64_t position) {
+float uniform_draw(std::uint64_t seed, std::uint64_t position, DrawPurpose purpose) {
   const PhiloxCounter words =
       philox4x32_10({low(position), high(position), 0, 0}, {low(seed), high(seed)});
-  return static_cast<float>(words[0] >> 8) * 0x1p-24F;
+  return static_cast<float>(words[static_cast<std::size_t>(purpose)] >> 8) * 0x1p-24F;
 }
 
 }  // namespace mlxs

@@ -14,8 +14,13 @@ using PhiloxKey = std::array<std::uint32_t, 2>;
 // RETURNS: four independent random words.
 [[nodiscard]] PhiloxCounter philox4x32_10(PhiloxCounter counter, PhiloxKey key);
 
+// What a number is drawn for; the numbers of different purposes are independent.
+enum class DrawPurpose : std::uint8_t { token = 0, xtc = 1 };
+
 // RETURNS: a float in [0, 1), a multiple of 2^-24: the draw of the token at `position` of a
 // sequence with this seed.
-[[nodiscard]] float uniform_draw(std::uint64_t seed, std::uint64_t position);
+[[nodiscard]] float uniform_draw(
+    std::uint64_t seed, std::uint64_t position, DrawPurpose purpose = DrawPurpose::token
+);
 
 }  // namespace mlxs

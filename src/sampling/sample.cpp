@@ -7,13 +7,18 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "kernels/choose_token/choose_row.h"
 #include "kernels/choose_token/choose_token.h"
+#include "kernels/choose_token/filter_row.h"
+#include "kernels/token_mask/token_mask.h"
 #include "mlx_serving/error.h"
 #include "sampling/filters.h"
 #include "sampling/penalties.h"
+#include "sampling/row_filters.h"
 #include "sampling/sampling_batch.h"
 
 namespace mlxs {
@@ -76,17 +81,18 @@ mx::array choose(const mx::array& logits, const SamplingBatch& batch) {
   return mx::where(mx::equal(temperatures, mx::array(0.0F)), best_tokens(logits), drawn);
 }
 
-std::vector<TokenRule> rules_of(const SamplingBatch& batch) {
-  std::vector<TokenRule> rules;
+std::vector<ChooseRule> rules_of(const SamplingBatch& batch) {
+  std::vector<ChooseRule> rules;
   rules.reserve(batch.rows.size());
   for (const SamplingRow& row : batch.rows) {
-    rules.push_back(
-        {.temperature = row.temperature,
-         .top_k = row.top_k,
-         .top_p = row.top_p,
-         .min_p = row.min_p,
-         .uniform = row.uniform}
-    );
+    const TokenRule plain{
+        .temperature = row.temperature,
+        .top_k = row.top_k,
+        .top_p = row.top_p,
+        .min_p = row.min_p,
+        .uniform = row.uniform
+    };
+    rules.push_back({.plain = plain, .filters = row.filters, .is_kept = row.is_kept});
   }
   return rules;
 }
@@ -108,7 +114,78 @@ void check(const mx::array& logits, const SamplingBatch& batch) {
 mx::array adjust(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
 ) {
-  return apply_penalties(apply_logit_bias(logits, batch), batch, in_flight);
+  const mx::array allowed = keep_allowed(apply_logit_bias(logits, batch), batch);
+  const mx::array adjusted = subtract_entries(apply_penalties(allowed, batch, in_flight), batch);
+  std::vector<TokenMask> masks;
+  masks.reserve(batch.rows.size());
+  for (const SamplingRow& row : batch.rows) masks.emplace_back(row.mask);
+  return apply_token_masks(adjusted, masks, batch.cpu);
+}
+
+// Rows that go through the same filters in the same order.
+struct RowGroup {
+  std::vector<std::int32_t> rows;
+  std::vector<FilterRule> rules;
+
+  [[nodiscard]] bool takes(const FilterRule& rule) const {
+    const FilterRule& first = rules.front();
+    return first.order == rule.order && first.num_filters == rule.num_filters &&
+           first.mirostat == rule.mirostat;
+  }
+};
+
+std::vector<RowGroup> groups_of(const SamplingBatch& batch) {
+  std::vector<RowGroup> groups;
+  for (std::size_t row = 0; row < batch.rows.size(); ++row) {
+    const std::optional<FilterRule>& rule = batch.rows[row].filters;
+    if (!rule) continue;
+    auto group =
+        std::ranges::find_if(groups, [&rule](const auto& other) { return other.takes(*rule); });
+    if (group == groups.end()) group = groups.insert(groups.end(), RowGroup{});
+    group->rows.push_back(static_cast<std::int32_t>(row));
+    group->rules.push_back(*rule);
+  }
+  return groups;
+}
+
+mx::array index_array(const std::vector<std::int32_t>& values) {
+  return mx::array(values.data(), mx::Shape{static_cast<int>(values.size())}, mx::int32);
+}
+
+// What rows with filters draw, in place of what the plain chain drew for them.
+Sampled choose_all(const mx::array& logits, const SamplingBatch& batch) {
+  const std::vector<RowGroup> groups = groups_of(batch);
+  const auto num_rows = static_cast<int>(batch.rows.size());
+  Sampled sampled{
+      .tokens = choose(logits, batch),
+      .valid = mx::array(true),
+      .surprises = mx::zeros({num_rows}, mx::float32),
+      .kept = mx::zeros({0, logits.shape(1)}, mx::float32)
+  };
+  if (groups.empty()) return sampled;
+  std::vector<mx::array> tokens{sampled.tokens};
+  std::vector<mx::array> surprises{sampled.surprises};
+  std::vector<mx::array> kept;
+  std::vector<std::int32_t> place(batch.rows.size());  // of a row, in the concatenated arrays
+  for (std::size_t row = 0; row < place.size(); ++row) place[row] = static_cast<std::int32_t>(row);
+  std::int32_t size = num_rows;
+  for (const RowGroup& group : groups) {
+    kept.push_back(filter_rows(mx::take(logits, index_array(group.rows), 0), group.rules));
+    std::vector<float> uniforms;
+    for (const FilterRule& rule : group.rules) uniforms.push_back(rule.uniform);
+    tokens.push_back(draw(kept.back(), column_array(uniforms)));
+    surprises.push_back(surprises_of(kept.back(), tokens.back()));
+    for (const std::int32_t row : group.rows) place[static_cast<std::size_t>(row)] = size++;
+  }
+  sampled.tokens = mx::take(mx::concatenate(tokens, 0), index_array(place), 0);
+  sampled.surprises = mx::take(mx::concatenate(surprises, 0), index_array(place), 0);
+  std::vector<std::int32_t> kept_places;
+  for (std::size_t row = 0; row < place.size(); ++row) {
+    if (batch.rows[row].is_kept) kept_places.push_back(place[row] - num_rows);
+  }
+  if (!kept_places.empty())
+    sampled.kept = mx::take(mx::concatenate(kept, 0), index_array(kept_places), 0);
+  return sampled;
 }
 
 }  // namespace
@@ -117,20 +194,25 @@ Sampled sample_reference(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
 ) {
   check(logits, batch);
-  return Sampled{
-      .tokens = choose(adjust(logits, batch, in_flight), batch),
-      .valid = mx::isfinite(mx::logsumexp(logits, 1))
-  };
+  Sampled sampled = choose_all(adjust(logits, batch, in_flight), batch);
+  sampled.valid = mx::isfinite(mx::logsumexp(logits, 1));
+  return sampled;
 }
 
 Sampled sample(
     const mx::array& logits, const SamplingBatch& batch, const std::vector<mx::array>& in_flight
 ) {
-  if (mx::to_stream({}).device != mx::Device::cpu) return sample_reference(logits, batch, in_flight);
+  if (mx::to_stream({}).device != mx::Device::cpu)
+    return sample_reference(logits, batch, in_flight);
   check(logits, batch);
   const ChosenTokens chosen =
       choose_tokens(adjust(logits, batch, in_flight), logits, rules_of(batch), batch.cpu);
-  return Sampled{.tokens = chosen.tokens, .valid = chosen.valid};
+  return Sampled{
+      .tokens = chosen.tokens,
+      .valid = chosen.valid,
+      .surprises = chosen.surprises,
+      .kept = chosen.kept
+  };
 }
 
 }  // namespace mlxs

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "mlx_serving/engine.h"
+#include "mlx_serving/request.h"
 #include "server/http/service.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
+#include "server/server_options.h"
 
 namespace mlxs {
 
@@ -19,6 +21,8 @@ struct ApiContext {
   Offload& offload;
   ResponseStore& responses;
   BackgroundJobs& jobs;
+  Pooling pooling = Pooling::mean;  // of embeddings
+  RerankUse rerank = RerankUse::automatic;
 };
 
 }  // namespace mlxs

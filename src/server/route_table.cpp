@@ -6,11 +6,13 @@
 #include "server/anthropic/error_body.h"
 #include "server/anthropic/routes.h"
 #include "server/api_context.h"
+#include "server/embeddings/routes.h"
 #include "server/http/exchange.h"
 #include "server/http/router.h"
 #include "server/http/task.h"
 #include "server/llama_server/error_body.h"
 #include "server/llama_server/routes.h"
+#include "server/monitoring/routes.h"
 #include "server/ollama/error_body.h"
 #include "server/ollama/routes.h"
 #include "server/openai/error_body.h"
@@ -45,11 +47,15 @@ std::vector<Route> all_routes(const ApiContext& context) {
   return {
       {"GET", "/health", probe, bind(handle_health)},
       {"GET", "/ready", probe, bind(handle_ready)},
+      {"GET", "/metrics", light, bind(handle_metrics)},
       {"GET", "/openapi.json", light, bind(handle_openapi)},
       {"GET", "/v1/models", light, bind(handle_model_list)},
       {"GET", "/v1/models/*", light, bind(handle_model)},
       {"POST", "/v1/chat/completions", generate, bind(handle_chat)},
       {"POST", "/v1/completions", generate, bind(handle_completion)},
+      {"POST", "/v1/embeddings", generate, bind(handle_embeddings)},
+      {"POST", "/v1/rerank", generate, bind(handle_rerank)},
+      {"POST", "/rerank", generate, bind(handle_rerank)},
       {"POST", "/v1/chat/completions/input_tokens", light, bind(handle_chat_token_count)},
       {"POST", "/v1/responses", generate, bind(handle_response_create)},
       {"POST", "/v1/responses/input_tokens", light, bind(handle_response_token_count)},
@@ -59,15 +65,20 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"DELETE", "/v1/responses/*", light, bind(handle_response_delete)},
       {"GET", "/v1/ws", upgrade, bind(handle_web_socket)},
       {"POST", "/v1/estimate", light, bind(handle_estimate)},
+      {"POST", "/v1/schema/check", light, bind(handle_schema_check)},
       {"POST", "/tokenize", light, bind(handle_tokenize)},
       {"POST", "/detokenize", light, bind(handle_detokenize)},
       {"POST", "/apply-template", light, bind(handle_apply_template)},
       {"POST", "/completion", llama, bind(handle_llama_completion)},
       {"POST", "/completions", llama, bind(handle_llama_completion)},
+      {"POST", "/embedding", llama, bind(handle_llama_embedding)},
+      {"POST", "/embeddings", llama, bind(handle_llama_embedding)},
       {"GET", "/props", llama_light, bind(handle_llama_props)},
       {"GET", "/slots", llama_light, bind(handle_llama_slots)},
       {"POST", "/api/chat", ollama, bind(handle_ollama_chat)},
       {"POST", "/api/generate", ollama, bind(handle_ollama_generate)},
+      {"POST", "/api/embed", ollama, bind(handle_ollama_embed)},
+      {"POST", "/api/embeddings", ollama, bind(handle_ollama_embeddings)},
       {"GET", "/api/tags", ollama_light, bind(handle_ollama_tags)},
       {"GET", "/api/ps", ollama_light, bind(handle_ollama_running)},
       {"POST", "/api/show", ollama_light, bind(handle_ollama_show)},

@@ -33,6 +33,7 @@
 #include "server/responses/response_store.h"
 #include "server/route_table.h"
 #include "server/server_options.h"
+#include "telemetry/http_metrics.h"
 
 namespace mlxs {
 namespace {
@@ -68,6 +69,14 @@ void check_options(const ServerOptions& options) {
     return c <= ' ' || c > '~';
   });
   if (has_blank) invalid_option("the API key must be printable ASCII without blanks");
+}
+
+std::vector<HttpRouteName> names_of(const std::vector<Route>& routes) {
+  std::vector<HttpRouteName> names;
+  names.reserve(routes.size());
+  for (const Route& route : routes)
+    names.push_back({.method = std::string(route.method), .path = std::string(route.path)});
+  return names;
 }
 
 }  // namespace
@@ -116,7 +125,9 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           make_api_model(engine.model(), options.model_aliases),
           offload_,
           responses_,
-          jobs_
+          jobs_,
+          options.embedding_pooling,
+          options.rerank
       },
       work_(io_.get_executor()) {
   check_options(options);
@@ -126,6 +137,7 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
   if (!service_.logger)
     service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
   service_.router = Router(all_routes(context_));
+  service_.metrics = HttpMetrics(names_of(service_.router.routes()));
 }
 
 void Server::Impl::start() {

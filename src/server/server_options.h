@@ -9,12 +9,17 @@
 #include <string>
 #include <vector>
 
+#include "mlx_serving/request.h"
+
 namespace spdlog {
 // NOLINTNEXTLINE(readability-identifier-naming): the library's name
 class logger;
 }  // namespace spdlog
 
 namespace mlxs {
+
+// Whether documents are ranked; automatic: where the model's name says that it is a reranker.
+enum class RerankUse : std::uint8_t { automatic, on, off };
 
 struct ServerOptions {
   std::string host = "127.0.0.1";  // a name or an IP address
@@ -39,6 +44,9 @@ struct ServerOptions {
 
   std::string responses_store = ":memory:";  // file that keeps responses; ":memory:": none does
   std::int64_t max_responses = 10'000;       // kept; of more the oldest go
+
+  Pooling embedding_pooling = Pooling::mean;  // of hidden states into an embedding
+  RerankUse rerank = RerankUse::automatic;
 
   int num_threads = 1;           // that answer HTTP
   int max_connections = 1024;    // one more is told 503

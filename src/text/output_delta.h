@@ -5,18 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "mlx_serving/event.h"
+
 namespace mlxs {
-
-// A further piece of a tool call. The first piece of a call carries its id and name; the pieces'
-// arguments, joined, are one JSON object.
-struct ToolCallDelta {
-  int index = 0;  // of the call within the output
-  std::string id = {};
-  std::string name = {};
-  std::string arguments = {};
-
-  friend bool operator==(const ToolCallDelta&, const ToolCallDelta&) = default;
-};
 
 struct OutputDelta {
   std::string reasoning = {};

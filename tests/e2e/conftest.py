@@ -99,10 +99,10 @@ def stop(process: subprocess.Popen[str]) -> int:
         pytest.fail(f"the server did not end within {STOP_TIMEOUT_S} s of SIGTERM")
 
 
-def start_server(log_path: Path) -> ServerProcess:
+def start_server(log_path: Path, *arguments: str) -> ServerProcess:
     with log_path.open("w") as log:
         process = subprocess.Popen(
-            [str(binary()), "serve", "--port", "0"],
+            [str(binary()), "serve", *arguments, "--port", "0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import ServerProcess
 
-DOCUMENTS = ("README.md", "GETTING_STARTED.md")
+DOCUMENTS = ("README.md", "GETTING_STARTED.md", "docs/MONITORING.md")
 DOCUMENTED_URL = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
 

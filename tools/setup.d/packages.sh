@@ -8,11 +8,12 @@ build_needs=(
   cmd:curl=curl venv=python3-venv file:/etc/ssl/certs/ca-certificates.crt=ca-certificates
   dpkg='libboost1.81-dev|libboost-dev' dpkg='libboost-json1.81-dev|libboost-json-dev'
   dpkg='libboost-system1.81-dev|libboost-system-dev'
-  dpkg=libspdlog-dev dpkg=libfmt-dev dpkg=libcli11-dev dpkg=libedit-dev dpkg=libgtest-dev dpkg=libxxhash-dev dpkg=libsqlite3-dev dpkg=libssl-dev dpkg=libyaml-cpp-dev
+  dpkg=libspdlog-dev dpkg=libfmt-dev dpkg=libcli11-dev dpkg=libedit-dev dpkg=libgtest-dev dpkg=libxxhash-dev dpkg=libsqlite3-dev dpkg=libssl-dev dpkg=libyaml-cpp-dev dpkg=prometheus-cpp-dev
 )
 lint_needs=(cmd:clang-format-19=clang-format-19 cmd:clang-tidy-19=clang-tidy-19 cmd:shellcheck=shellcheck)
 fuzz_needs=(cmd:clang++-19=clang-19 dpkg=libclang-rt-19-dev)
-brew_names="cmake ninja ccache boost fmt spdlog cli11 libedit googletest sqlite openssl@3 yaml-cpp pkgconf xxhash"
+monitoring_needs=(cmd:promtool=prometheus cmd:prometheus=prometheus)
+brew_names="cmake ninja ccache boost fmt spdlog cli11 libedit googletest sqlite openssl@3 yaml-cpp pkgconf xxhash prometheus-cpp"
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
@@ -98,3 +99,4 @@ ensure_packages() {
 step_packages() { ensure_packages "${build_needs[@]}"; }
 step_lint_packages() { ensure_packages "${lint_needs[@]}"; }
 step_fuzz_packages() { ensure_packages "${fuzz_needs[@]}"; }
+step_monitoring_packages() { ensure_packages "${monitoring_needs[@]}"; }

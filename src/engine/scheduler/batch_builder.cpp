@@ -1,8 +1,10 @@
 // Rows, feeds and samples, sequence by sequence.
 #include "engine/scheduler/batch_builder.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -46,6 +48,8 @@ void add_sample(Entry& entry, int row, StepInFlight& step, Batch& batch) {
        .row = row,
        .seed = sequence.seed,
        .params = &sequence.sampling,
+       .rules = sequence.rules.get(),
+       .mirostat_mu = sequence.mirostat_mu,
        .prompt_ids = ids.first(num_prompt),
        .output_ids = ids.subspan(num_prompt),
        .in_flight = entry.in_flight}
@@ -68,6 +72,38 @@ void add_fork_samples(
   }
 }
 
+// The prompt's tokens that the slice's rows predict.
+void add_scores(const Sequence& sequence, const BatchSlice& slice, Batch& batch) {
+  const std::optional<int> num_top = sequence.sampling.logprobs.prompt_num_top;
+  if (!num_top) return;
+  for (int i = 0; i < slice.num_rows; ++i) {
+    const int position = slice.context_length + i + 1;
+    if (position >= sequence.num_prompt_tokens) return;
+    batch.scores.push_back(
+        {.sequence = sequence.id,
+         .row = slice.first_row + i,
+         .position = position,
+         .target = sequence.token_ids[static_cast<std::size_t>(position)],
+         .num_top = *num_top}
+    );
+  }
+}
+
+// The prompt's rows that are pooled.
+void add_pool(const Sequence& sequence, const BatchSlice& slice, Batch& batch) {
+  if (!sequence.pooling) return;
+  const int end = std::min(slice.context_length + slice.num_rows, sequence.num_prompt_tokens);
+  int first = slice.context_length;
+  if (*sequence.pooling == Pooling::last) first = std::max(first, sequence.num_prompt_tokens - 1);
+  if (first >= end) return;
+  batch.pools.push_back(
+      {.sequence = sequence.id,
+       .first_row = slice.first_row + first - slice.context_length,
+       .num_rows = end - first,
+       .first_position = first}
+  );
+}
+
 void add_slice(SchedulerState& state, const PlannedSlice& slice, StepInFlight& step, Batch& batch) {
   Entry& entry = *slice.entry;
   Sequence& sequence = entry.sequence;
@@ -85,6 +121,8 @@ void add_slice(SchedulerState& state, const PlannedSlice& slice, StepInFlight& s
        .pages = entry.pages}
   );
   add_rows(entry, slice.num_rows, batch);
+  add_scores(sequence, batch.slices.back(), batch);
+  add_pool(sequence, batch.slices.back(), batch);
   step.shape.add_slice(slice.num_rows, sequence.num_scheduled);
   if (!entry.is_decode()) ++sequence.num_chunks;
   sequence.num_scheduled += slice.num_rows;

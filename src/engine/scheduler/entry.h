@@ -64,7 +64,8 @@ struct Entry {
   // Everything it may still sample has been scheduled.
   [[nodiscard]] bool is_full() const { return num_known_or_fed() >= sequence.max_length; }
   [[nodiscard]] bool can_run() const {
-    return is_running() && !sequence.is_paused && !is_full() && num_pending() > 0;
+    const bool is_known = !sequence.needs_known_tokens || sequence.num_in_flight == 0;
+    return is_running() && is_known && !sequence.is_paused && !is_full() && num_pending() > 0;
   }
   [[nodiscard]] bool has_first_token() const { return sequence.num_output_tokens() > 0; }
 };

@@ -110,6 +110,7 @@ void JsonTrace::added(const Sequence& sequence, TimePoint now, const Admission& 
       {"ttft_deadline", time_value(sequence.ttft_deadline)},
       {"deadline", time_value(sequence.deadline)},
       {"fork_of", sequence.fork_of},
+      {"needs_known_tokens", sequence.needs_known_tokens},
   };
   line["refusal"] = nullptr;
   if (admission.refusal) line["refusal"] = error_code_info(*admission.refusal).name;

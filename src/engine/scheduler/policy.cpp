@@ -6,6 +6,7 @@
 //      like a prompt that is being computed waits for that.
 //   3. give_rows: in order of urgency, everyone gets pages for what it will compute, and prompts
 //      get rows. Who finds no pages takes them from the least urgent, youngest one behind it.
+//      Decodes stand still for a step in which a prompt of a higher priority runs.
 #include "engine/scheduler/policy.h"
 
 #include <algorithm>
@@ -34,6 +35,9 @@ namespace {
 // A start that failed for want of pages is tried again after so many steps, though no page came
 // free: what others computed since may be shared.
 constexpr int kRetrySteps = 16;
+
+// Steps in a row in which decodes may stand still for prompts of a higher priority.
+constexpr int kMaxStillSteps = 3;
 
 bool begins_like(const Sequence& a, const Sequence& b, int num_tokens) {
   const auto num = static_cast<std::size_t>(num_tokens);
@@ -197,21 +201,31 @@ void Policy::remember_not_fitting(const Entry& entry) {
   state_.blocked_steps = 0;
 }
 
-// ---- 3. What gets pages and rows
-// -----------------------------------------------------------------
+// ---- 3. What gets pages and rows ---------------------------------------------------------------
 
 void Policy::give_rows() {
   // A copy: make_room() preempts, though never one that has got its rows.
   const std::vector<Entry*> running = state_.running;
+  bool has_left_out = false;
   for (Entry* running_entry : running) {
     Entry& entry = *running_entry;
     if (!entry.can_run()) continue;
     if (!entry.is_decode()) {
       give_prefill_rows(entry);
+    } else if (stands_still(entry)) {
+      has_left_out = true;
     } else if (make_room(entry, entry.sequence.num_scheduled + 1)) {
       decode_plan_.push_back({.entry = &entry, .num_rows = 1});
     }
   }
+  state_.still_steps = has_left_out ? state_.still_steps + 1 : 0;
+}
+
+// Its next token would come no sooner in the same step as the prompt, but the prompt's first token
+// comes sooner without it.
+bool Policy::stands_still(const Entry& decode) const {
+  return !prefill_plan_.empty() && state_.still_steps < kMaxStillSteps &&
+         decode.sequence.priority < prefill_plan_.front().entry->sequence.priority;
 }
 
 void Policy::give_prefill_rows(Entry& entry) {

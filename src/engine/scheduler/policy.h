@@ -48,6 +48,7 @@ class Policy {
   [[nodiscard]] bool is_known_not_to_fit(const Entry& entry);
   void remember_not_fitting(const Entry& entry);
 
+  [[nodiscard]] bool stands_still(const Entry& decode) const;
   void give_prefill_rows(Entry& entry);
   [[nodiscard]] int take_rows(const Entry& entry, PrefillBudget& budget) const;
   [[nodiscard]] bool make_room(Entry& entry, int num_tokens);

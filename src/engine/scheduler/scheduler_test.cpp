@@ -107,15 +107,30 @@ TEST(Scheduler, DecodesComeBeforePrompts) {
   Rig rig(options(2, 4, 32));
   rig.add(make_sequence(1, 2, 8));
   (void)rig.step();
-  Sequence urgent = make_sequence(2, 9, 8);
-  urgent.priority = 5;
-  rig.add(urgent);
+  rig.add(make_sequence(2, 9, 8));
   const Batch batch = rig.step();
   ASSERT_EQ(batch.slices.size(), 2U);
   EXPECT_EQ(batch.slices[0].sequence, 1U);
   EXPECT_EQ(batch.slices[0].num_rows, 1);
   EXPECT_EQ(batch.slices[1].sequence, 2U);
   EXPECT_EQ(batch.slices[1].num_rows, 3);
+}
+
+TEST(Scheduler, DecodesStandStillForAMoreUrgentPromptButNotForLong) {
+  Rig rig(options(2, 4, 32));
+  rig.add(make_sequence(1, 2, 8));
+  (void)rig.step();
+  Sequence urgent = make_sequence(2, 17, 8);
+  urgent.priority = 5;
+  rig.add(urgent);
+  for (int i = 0; i < 3; ++i) {
+    const Batch batch = rig.step();
+    ASSERT_EQ(batch.slices.size(), 1U);
+    EXPECT_EQ(batch.slices[0].sequence, 2U);
+  }
+  const Batch both = rig.step();
+  ASSERT_EQ(both.slices.size(), 2U);
+  EXPECT_EQ(both.slices[0].sequence, 1U);
 }
 
 TEST(Scheduler, FeedsTokensThatAreInFlight) {
@@ -135,6 +150,27 @@ TEST(Scheduler, FeedsTokensThatAreInFlight) {
   EXPECT_TRUE(rig.submit().is_empty());  // the fourth token is the last: known by counting
   for (int i = 0; i < 4; ++i) EXPECT_EQ(rig.collect().size(), 1U);
   EXPECT_EQ(rig.scheduler.find(1)->num_output_tokens(), 4);
+}
+
+TEST(Scheduler, WaitsForTheTokensOfASequenceThatNeedsThem) {
+  Rig rig(options(2, 16, 16));
+  Sequence careful = make_sequence(1, 3, 4);
+  careful.needs_known_tokens = true;
+  rig.add(careful);
+  rig.add(make_sequence(2, 3, 4));
+  EXPECT_EQ(rig.submit().slices.size(), 2U);
+  const Batch second = rig.submit();  // the other goes on meanwhile
+  ASSERT_EQ(second.slices.size(), 1U);
+  EXPECT_EQ(second.slices[0].sequence, 2U);
+  EXPECT_EQ(rig.collect().size(), 2U);
+  const Batch third = rig.submit();
+  ASSERT_EQ(third.slices.size(), 2U);
+  for (const BatchSample& sample : third.samples) {
+    EXPECT_EQ(sample.in_flight.empty(), sample.sequence == 1) << sample.sequence;
+  }
+  while (rig.scheduler.find(1)->num_output_tokens() < 4) {
+    if (rig.submit().is_empty() || rig.flights.size() > 1) (void)rig.collect();
+  }
 }
 
 TEST(Scheduler, RowsOfOneThatEndedLateCountForNothing) {

@@ -18,6 +18,7 @@
 #include "engine/scheduler/scheduler_state.h"
 #include "engine/scheduler/trace.h"
 #include "engine/sequence.h"
+#include "sampling/sampling_batch.h"
 
 namespace mlxs {
 namespace {
@@ -96,6 +97,8 @@ void append_token(
     return;
   }
   sequence.token_ids.push_back(token.id);
+  sequence.mirostat_mu =
+      next_mirostat_mu(sequence.sampling.mirostat, sequence.mirostat_mu, token.surprise);
   if (sequence.first_token_at == kNever) sequence.first_token_at = report.completed_at;
   if (entry.state == EntryState::parked && entry.leader == sequence.fork_of && entry.leader != 0) {
     let_fork_go(state, entry, report.step);

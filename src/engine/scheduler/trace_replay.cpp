@@ -90,6 +90,7 @@ Sequence sequence_of(const json::object& event) {
   sequence.ttft_deadline = time_of(event.at("ttft_deadline"));
   sequence.deadline = time_of(event.at("deadline"));
   sequence.fork_of = number_of<SequenceId>(event, "fork_of");
+  sequence.needs_known_tokens = event.at("needs_known_tokens").as_bool();
   return sequence;
 }
 

@@ -98,11 +98,16 @@ std::unique_ptr<Engine> make_fake_engine(const FakeEngineOptions& options) {
       .context_length = options.context_length,
       .has_chat_template = true
   };
-  parts.text = std::make_shared<const TextModel>(TextModel{
+  const std::string source =
+      options.chat_template.empty() ? std::string(kTemplate) : options.chat_template;
+  TextModel text{
       .tokenizer = make_byte_tokenizer(),
-      .chat_template = ChatTemplate(kTemplate, {}),
+      .chat_template = ChatTemplate(source, {}),
       .eos_ids = {options.runner.eos_id}
-  });
+  };
+  read_formats(source, text);
+  text.grammars = std::make_unique<Grammars>(text.tokenizer, text.eos_ids);
+  parts.text = std::make_shared<const TextModel>(std::move(text));
   parts.scheduler = options.scheduler;
   parts.scheduler.max_sequences = options.max_sequences;
   parts.scheduler.step_tokens = options.step_tokens;

@@ -18,6 +18,7 @@ namespace mlxs {
 
 struct FakeEngineOptions {
   std::string name = "fake";
+  std::string chat_template = {};  // empty: one that knows neither tools nor reasoning
   int context_length = 128;
   int max_sequences = 8;
   int step_tokens = 64;

@@ -21,6 +21,7 @@
 #include "base/fault_point.h"
 #include "cache/page_layout.h"
 #include "engine/batch.h"
+#include "engine/mask_job.h"
 #include "engine/runner.h"
 
 namespace mlxs {
@@ -28,6 +29,14 @@ namespace {
 
 constexpr std::int32_t kEmpty = -1;
 constexpr std::size_t kStepsKept = 8;  // at least as many as can be in flight
+
+// FNV-1a over the ids, http://www.isthe.com/chongo/tech/comp/fnv/.
+std::uint64_t hash_of(std::span<const std::int32_t> token_ids, std::uint64_t seed) {
+  std::uint64_t hash = 14695981039346656037ULL ^ seed;
+  for (const std::int32_t id : token_ids)
+    hash = (hash ^ static_cast<std::uint32_t>(id)) * 1099511628211ULL;
+  return hash;
+}
 
 }  // namespace
 
@@ -94,12 +103,21 @@ FakeRunner::FakeRunner(FakeRunnerOptions options)
 
 FakeRunner::~FakeRunner() = default;
 
-// FNV-1a over the ids, http://www.isthe.com/chongo/tech/comp/fnv/.
 std::int32_t FakeRunner::next_token(std::span<const std::int32_t> token_ids, std::uint64_t seed) {
-  std::uint64_t hash = 14695981039346656037ULL ^ seed;
-  for (const std::int32_t id : token_ids)
-    hash = (hash ^ static_cast<std::uint32_t>(id)) * 1099511628211ULL;
-  return 'a' + static_cast<std::int32_t>((hash >> 32U) % 26U);
+  return 'a' + static_cast<std::int32_t>((hash_of(token_ids, seed) >> 32U) % 26U);
+}
+
+std::int32_t FakeRunner::allowed_token(
+    std::span<const std::uint32_t> mask, std::span<const std::int32_t> token_ids, std::uint64_t seed
+) {
+  std::vector<std::int32_t> allowed;
+  for (std::int32_t id = 0; id < static_cast<std::int32_t>(mask.size() * 32); ++id) {
+    const auto index = static_cast<std::size_t>(id);
+    if ((mask[index / 32] >> index % 32 & 1U) != 0) allowed.push_back(id);
+  }
+  if (allowed.empty()) return 0;
+  const std::uint64_t hash = hash_of(token_ids, seed) >> 32U;
+  return allowed[static_cast<std::size_t>(hash % allowed.size())];
 }
 
 std::unique_ptr<Submission> FakeRunner::submit(const Batch& batch) {
@@ -221,6 +239,42 @@ void FakeRunner::expect_visible(
   }
 }
 
+// The likeliest tokens are always a, b, c; the rest is made of ids and positions.
+void FakeRunner::tell_extras(Step& step) {
+  const auto told = [](std::int32_t id, int num_top, std::span<const std::int32_t> named) {
+    TokenLogprobs logprobs{.id = id, .logprob = -0.5F, .rank = 1};
+    const auto count = named.empty() ? static_cast<std::size_t>(num_top) : named.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int32_t other = named.empty() ? 'a' + static_cast<std::int32_t>(i) : named[i];
+      logprobs.top.push_back({.id = other, .logprob = -0.5F - static_cast<float>(i)});
+    }
+    return logprobs;
+  };
+  for (std::size_t i = 0; i < step.result.tokens.size(); ++i) {
+    const LogprobParams& params = step.batch.samples[i].params->logprobs;
+    if (!params.num_top) continue;
+    SampledToken& token = step.result.tokens[i];
+    token.logprobs =
+        std::make_shared<const TokenLogprobs>(told(token.id, *params.num_top, params.token_ids));
+  }
+  for (const BatchScore& score : step.batch.scores) {
+    step.result.prompt_scores.push_back(
+        {.sequence = score.sequence,
+         .position = score.position,
+         .logprobs = told(score.target, score.num_top, {})}
+    );
+  }
+  for (const BatchPool& pool : step.batch.pools) {
+    PooledRows rows{.pool = pool, .sum = {0.0F, 0.0F, 0.0F}};
+    for (int row = pool.first_row; row < pool.first_row + pool.num_rows; ++row) {
+      rows.sum[0] += static_cast<float>(step.batch.token_ids.at(static_cast<std::size_t>(row)));
+      rows.sum[1] += static_cast<float>(step.batch.positions.at(static_cast<std::size_t>(row)));
+      rows.sum[2] += 1.0F;
+    }
+    step.result.pools.push_back(std::move(rows));
+  }
+}
+
 void FakeRunner::run(Step& step) {
   const std::uint64_t number = num_run_++;
   if (options_.before_step) options_.before_step(number);
@@ -239,10 +293,13 @@ void FakeRunner::run(Step& step) {
                          num_outputs + 1 >= static_cast<std::size_t>(options_.num_output_tokens);
     const std::uint64_t seed = sample.params->temperature > 0.0F ? sample.seed : 0;
     step.result.tokens.push_back(
-        {.id = is_last ? options_.eos_id : next_token(ids, seed),
+        {.id = sample.mask ? allowed_token(sample.mask->words(), ids, seed)
+               : is_last   ? options_.eos_id
+                           : next_token(ids, seed),
          .is_finite = !fault_spoils("logits")}
     );
   }
+  tell_extras(step);
   if (options_.after_step) options_.after_step(step.batch, step.result);
 }
 

@@ -1,6 +1,6 @@
 // A runner without a model, for tests of everything around one: its pages hold token ids, and each
 // row first reads back all that it sees, so that a mix-up of pages, positions, steps or neighbours
-// is found. The next token is a function of the sequence's tokens.
+// is found. The next token is a function of the sequence's tokens, and of what its mask allows.
 #pragma once
 
 #include <chrono>
@@ -52,6 +52,12 @@ class FakeRunner final : public Runner {
   [[nodiscard]] static std::int32_t next_token(
       std::span<const std::int32_t> token_ids, std::uint64_t seed
   );
+  // RETURNS: the one of the tokens that a mask allows; 0 where it allows none.
+  [[nodiscard]] static std::int32_t allowed_token(
+      std::span<const std::uint32_t> mask,
+      std::span<const std::int32_t> token_ids,
+      std::uint64_t seed
+  );
 
  private:
   struct Step;
@@ -62,6 +68,7 @@ class FakeRunner final : public Runner {
   void move_pages(const Batch& batch);
   void store(const Step& step, const BatchSlice& slice);
   void feed(Step& step) const;
+  static void tell_extras(Step& step);
   void expect_visible(
       const Step& step, const BatchSample& sample, std::span<const std::int32_t> ids
   ) const;

@@ -3,17 +3,29 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernels/choose_token/choose_row.h"
+#include "kernels/choose_token/filter_row.h"
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/mx.h"
 
 namespace mlxs {
 
+struct ChooseRule {
+  TokenRule plain;
+  std::optional<FilterRule> filters = {};  // set: by filter_row, and `plain` is not looked at
+  bool is_kept = false;                    // what the filters left is told
+};
+
 struct ChosenTokens {
-  mx::array tokens;  // [B] int32, in [0, V)
-  mx::array valid;   // [B] bool: `raw` has no NaN, no +infinity, and some value above -infinity
+  mx::array tokens;     // [B] int32, in [0, V)
+  mx::array valid;      // [B] bool: `raw` has no NaN, no +infinity, and some value above -infinity
+  mx::array surprises;  // [B] float32: FilteredToken::surprise; 0 for rows without filters
+  // [K, V] float32, in the order of the rows that are kept: the logits of what was left, -infinity
+  // for the others. K = 0 where no row is.
+  mx::array kept;
 };
 
 // adjusted [B, V] float32, what is chosen from; raw [B, V] float32, what the model gave, may be the
@@ -23,7 +35,7 @@ struct ChosenTokens {
 [[nodiscard]] ChosenTokens choose_tokens(
     const mx::array& adjusted,
     const mx::array& raw,
-    std::vector<TokenRule> rules,
+    std::vector<ChooseRule> rules,
     const std::shared_ptr<CpuContext>& cpu
 );
 

@@ -113,25 +113,24 @@ Context::~Context() {
 }
 
 void Context::launch_raw(
-    CUfunction function, Grid grid, int num_threads, void** arguments, CUstream stream
+    CUfunction function, const LaunchShape& shape, void** arguments, CUstream stream
 ) const {
   const auto size = [](int extent) { return static_cast<unsigned int>(extent); };
-  driver_.check(
-      driver_.launch(
-          function,
-          size(grid.x),
-          size(grid.y),
-          size(grid.z),
-          size(num_threads),
-          1,
-          1,
-          0,
-          stream,
-          arguments,
-          nullptr
-      ),
-      "launching a kernel"
-  );
+  CUlaunchAttribute early_start{};
+  early_start.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  early_start.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config{};
+  config.gridDimX = size(shape.grid_x);
+  config.gridDimY = size(shape.grid_y);
+  config.gridDimZ = size(shape.grid_z);
+  config.blockDimX = size(shape.num_threads);
+  config.blockDimY = 1;
+  config.blockDimZ = 1;
+  config.sharedMemBytes = size(shape.shared_bytes);
+  config.hStream = stream;
+  config.attrs = &early_start;
+  config.numAttrs = 1;
+  driver_.check(driver_.launch(&config, function, arguments, nullptr), "launching a kernel");
 }
 
 void Context::multiply(const Product& product, CUstream stream) {

@@ -46,10 +46,12 @@ class DeviceBuffer {
   CUdeviceptr address_ = 0;
 };
 
-struct Grid {
-  int x = 1;
-  int y = 1;
-  int z = 1;
+struct LaunchShape {
+  int grid_x = 1;
+  int grid_y = 1;
+  int grid_z = 1;
+  int num_threads = 256;
+  int shared_bytes = 0;  // of dynamic shared memory
 };
 
 // THREADS: the one that does all MLX work.
@@ -66,12 +68,12 @@ class Context {
   [[nodiscard]] int num_processors() const { return num_processors_; }
   [[nodiscard]] DeviceBuffer allocate(std::size_t num_bytes) const { return {driver_, num_bytes}; }
 
-  // Kernels take one block of arguments, by value.
+  // Kernels take one block of arguments, by value. The kernel may start before the one ahead of it
+  // on the stream has ended: see await_previous() in device.cuh.
   template <typename Params>
-  void launch(CUfunction function, Grid grid, int num_threads, Params params, CUstream stream)
-      const {
+  void launch(CUfunction function, const LaunchShape& shape, Params params, CUstream stream) const {
     void* arguments[] = {&params};
-    launch_raw(function, grid, num_threads, arguments, stream);
+    launch_raw(function, shape, arguments, stream);
   }
 
   struct Product {
@@ -89,9 +91,8 @@ class Context {
   void multiply(const Product& product, CUstream stream);
 
  private:
-  void launch_raw(
-      CUfunction function, Grid grid, int num_threads, void** arguments, CUstream stream
-  ) const;
+  void launch_raw(CUfunction function, const LaunchShape& shape, void** arguments, CUstream stream)
+      const;
 
   Driver driver_;
   std::unique_ptr<Programs> programs_;

@@ -1,5 +1,5 @@
-// At most eight launches a layer for few rows: norm, qkv, attention with norm, rotation and store,
-// o with the residual, norm, gate and up with the activation, down with the residual.
+// Seven launches a layer for few rows: norm, qkv, attention with norm, rotation and store, o with
+// the residual, norm, gate and up with the activation, down with the residual.
 #include "kernels/cuda/decoder.h"
 
 #include <algorithm>
@@ -9,11 +9,6 @@
 namespace mlxs::cuda {
 namespace {
 
-// Beyond these the weights are better multiplied by cuBLAS, expanded first where they are
-// quantized.
-constexpr int kMaxStreamedDense = 32;
-constexpr int kMaxStreamedQuantized = 64;
-constexpr std::size_t kExpandedBytes = std::size_t{160} << 20;
 constexpr int kMaxHeadsAtOnce = 8;
 
 int ceil_div(int value, int divisor) { return (value + divisor - 1) / divisor; }
@@ -24,8 +19,16 @@ int heads_at_once(const AttentionSpec& spec) {
 }
 
 int num_splits(const Context& context, int num_items, int num_blocks_an_item) {
-  const int wanted = 4 * context.num_processors();
+  const int wanted = 2 * context.num_processors();
   return std::clamp(wanted / std::max(1, num_items * num_blocks_an_item), 1, kMaxSplits);
+}
+
+bool has_quantized(const DecoderParts& parts) {
+  return parts.output.bits != 16 ||
+         std::ranges::any_of(parts.layers, [](const LayerWeights& layer) {
+           return layer.qkv.bits != 16 || layer.o.bits != 16 || layer.gate_up.bits != 16 ||
+                  layer.down.bits != 16;
+         });
 }
 
 int activation_code(Activation activation) { return activation == Activation::silu ? 0 : 1; }
@@ -55,11 +58,9 @@ struct Decoder::Pass {
 };
 
 Decoder::Decoder(std::shared_ptr<Context> context, DecoderParts parts)
-    : context_(std::move(context)), parts_(std::move(parts)) {
-  bool is_quantized = parts_.output.bits != 16;
-  for (const LayerWeights& layer : parts_.layers)
-    is_quantized = is_quantized || layer.qkv.bits != 16 || layer.down.bits != 16;
-  if (is_quantized) expanded_ = context_->allocate(kExpandedBytes);
+    : context_(std::move(context)),
+      parts_(std::move(parts)),
+      products_(context_, parts_.is_float16, has_quantized(parts_)) {
   for (const RopeSpec& rope : parts_.ropes) {
     frequencies_.push_back(upload(*context_, rope.inv_freq));
     long_frequencies_.push_back(
@@ -70,13 +71,6 @@ Decoder::Decoder(std::shared_ptr<Context> context, DecoderParts parts)
 
 std::vector<std::pair<std::string, int>> Decoder::half_define() const {
   return {{"MLXS_HALF", parts_.is_float16 ? 1 : 0}};
-}
-
-ProgramRequest Decoder::linear_program(const Matrix& matrix) const {
-  ProgramRequest request{.name = "linear", .defines = half_define()};
-  request.defines.emplace_back("MLXS_WEIGHT_BITS", matrix.bits);
-  request.defines.emplace_back("MLXS_GROUP_SIZE", matrix.group_size);
-  return request;
 }
 
 ProgramRequest Decoder::attention_program(
@@ -93,124 +87,18 @@ CUfunction Decoder::row_kernel(const char* name) {
   return context_->programs().function({.name = "rows", .defines = half_define()}, name);
 }
 
-void Decoder::streamed_linear(
-    const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish
+void Decoder::linear(
+    const Pass& pass, const Matrix& matrix, const void* x, void* out, Finish finish
 ) {
-  const int num_rows = params.num_rows;
-  const int tile_rows = num_rows <= 8 ? 8 : num_rows <= 16 ? 16 : num_rows <= 32 ? 32 : 64;
-  const int height = tile_rows >= 32 ? 32 : 16;
-  const char* suffix = finish == Finish::store      ? "store"
-                       : finish == Finish::residual ? "residual"
-                       : finish == Finish::gated    ? "gated"
-                                                    : "float";
-  const CUfunction function = context_->programs().function(
-      linear_program(matrix), "linear_" + std::to_string(tile_rows) + "_" + suffix
-  );
-  const int num_blocks = finish == Finish::gated ? ceil_div(params.gate_offset, 16)
-                                                 : ceil_div(params.num_outputs, height);
-  context_->launch(
-      function, {.x = num_blocks, .y = ceil_div(num_rows, tile_rows)}, 256, params, pass.stream
-  );
-}
-
-void Decoder::many_rows(
-    const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish
-) {
-  Context::Product product{
-      .weight = params.weight,
-      .x = params.x,
-      .out = finish == Finish::gated ? pass.workspace.gate_up.as<void>() : params.out,
-      .num_outputs = params.num_outputs,
-      .num_columns = params.num_columns,
-      .num_rows = params.num_rows,
-      .out_pitch = params.num_outputs,
-      .adds = finish == Finish::residual,
-      .is_float = finish == Finish::store_float,
-      .is_float16 = parts_.is_float16
-  };
-  char* const out = static_cast<char*>(product.out);
-  const std::size_t out_size = product.is_float ? 4 : 2;
-  if (matrix.bits == 16) {
-    context_->multiply(product, pass.stream);
-  } else {
-    const auto row_bytes = static_cast<std::size_t>(matrix.num_columns) * 2;
-    const int at_once = static_cast<int>(std::min<std::size_t>(
-        kExpandedBytes / row_bytes, static_cast<std::size_t>(matrix.num_outputs)
-    ));
-    const CUfunction expand = context_->programs().function(linear_program(matrix), "dequantize");
-    for (int first = 0; first < matrix.num_outputs; first += at_once) {
-      const int count = std::min(at_once, matrix.num_outputs - first);
-      const std::size_t skipped =
-          static_cast<std::size_t>(first) * static_cast<std::size_t>(matrix.num_columns);
-      const std::size_t skipped_groups = skipped / static_cast<std::size_t>(matrix.group_size) * 2;
-      const DequantizeParams expansion{
-          .weight = static_cast<const char*>(matrix.weight) +
-                    skipped * static_cast<std::size_t>(matrix.bits) / 8,
-          .scales = static_cast<const char*>(matrix.scales) + skipped_groups,
-          .biases = static_cast<const char*>(matrix.biases) + skipped_groups,
-          .out = expanded_.as<void>(),
-          .num_words = static_cast<long long>(count) * matrix.num_columns * matrix.bits / 32
-      };
-      context_->launch(expand, {.x = 8 * context_->num_processors()}, 256, expansion, pass.stream);
-      product.weight = expanded_.as<void>();
-      product.num_outputs = count;
-      product.out = out + static_cast<std::size_t>(first) * out_size;
-      context_->multiply(product, pass.stream);
-    }
-  }
-  if (matrix.bias != nullptr) {
-    const BiasParams bias{.out = out, .bias = matrix.bias, .num_columns = matrix.num_outputs};
-    context_->launch(
-        row_kernel("add_bias"),
-        {.x = ceil_div(matrix.num_outputs, 256), .y = params.num_rows},
-        256,
-        bias,
-        pass.stream
-    );
-  }
-  if (finish != Finish::gated) return;
-  const GateParams gate{
-      .gate_up = out,
-      .out = params.out,
-      .num_columns = params.gate_offset,
-      .activation = params.activation
-  };
-  context_->launch(
-      row_kernel("gate"),
-      {.x = ceil_div(params.gate_offset, 512), .y = params.num_rows},
-      256,
-      gate,
+  products_.enqueue(
+      {.matrix = matrix, .x = x, .out = out, .num_rows = pass.num_rows, .finish = finish},
+      pass.workspace.products,
       pass.stream
   );
 }
 
-void Decoder::linear(
-    const Pass& pass, const Matrix& matrix, const void* x, void* out, Finish finish
-) {
-  const LinearParams params{
-      .weight = matrix.weight,
-      .scales = matrix.scales,
-      .biases = matrix.biases,
-      .bias = matrix.bias,
-      .x = x,
-      .residual = out,
-      .out = out,
-      .num_rows = pass.num_rows,
-      .num_outputs = matrix.num_outputs,
-      .num_columns = matrix.num_columns,
-      .gate_offset = matrix.num_outputs / 2,
-      .activation = 0
-  };
-  const int most = matrix.bits == 16 ? kMaxStreamedDense : kMaxStreamedQuantized;
-  if (pass.num_rows <= most) {
-    streamed_linear(pass, matrix, params, finish);
-  } else {
-    many_rows(pass, matrix, params, finish);
-  }
-}
-
 void Decoder::norm(const Pass& pass, const NormParams& params) {
-  context_->launch(row_kernel("norm_rows"), {.x = pass.num_rows}, 256, params, pass.stream);
+  context_->launch(row_kernel("norm_rows"), {.grid_x = pass.num_rows}, params, pass.stream);
 }
 
 void Decoder::rope_tables(const Pass& pass) {
@@ -226,7 +114,9 @@ void Decoder::rope_tables(const Pass& pass) {
         .num_frequencies = static_cast<int>(parts_.ropes[i].inv_freq.size()),
         .factor = parts_.ropes[i].attention_factor
     };
-    context_->launch(row_kernel("rope_table"), {.x = pass.num_rows}, 128, params, pass.stream);
+    context_->launch(
+        row_kernel("rope_table"), {.grid_x = pass.num_rows, .num_threads = 128}, params, pass.stream
+    );
   }
 }
 
@@ -268,16 +158,14 @@ void Decoder::attention(const Pass& pass, std::size_t index) {
     params.items = pass.integers + layout.store_items();
     context_->launch(
         programs.function(program, "store_rows"),
-        {.x = pass.plan.num_stored, .y = ceil_div(num_heads, 4)},
-        128,
+        {.grid_x = pass.plan.num_stored, .grid_y = ceil_div(num_heads, 4), .num_threads = 128},
         params,
         pass.stream
     );
     params.items = pass.integers + layout.tiles();
     context_->launch(
         programs.function(program, "prefill_attention"),
-        {.x = pass.plan.num_tiles, .y = spec.num_heads},
-        128,
+        {.grid_x = pass.plan.num_tiles, .grid_y = spec.num_heads, .num_threads = 128},
         params,
         pass.stream
     );
@@ -289,8 +177,10 @@ void Decoder::attention(const Pass& pass, std::size_t index) {
     params.num_splits = num_splits(*context_, pass.plan.num_decode, spec.num_kv_heads);
     context_->launch(
         programs.function(attention_program("decode_attention", spec, pool), "decode_attention"),
-        {.x = params.num_splits, .y = spec.num_kv_heads * num_chunks, .z = pass.plan.num_decode},
-        128,
+        {.grid_x = params.num_splits,
+         .grid_y = spec.num_kv_heads * num_chunks,
+         .grid_z = pass.plan.num_decode,
+         .num_threads = 128},
         params,
         pass.stream
     );
@@ -329,26 +219,16 @@ void Decoder::layer(const Pass& pass, std::size_t index, const void*& pending_no
   norm_params.post_weight = pending_norm;
   norm_params.pre_weight = address_of(layer.pre_mlp);
   norm(pass, norm_params);
-  LinearParams gate{
-      .weight = layer.gate_up.weight,
-      .scales = layer.gate_up.scales,
-      .biases = layer.gate_up.biases,
-      .bias = layer.gate_up.bias,
-      .x = workspace.normed.as<void>(),
-      .residual = nullptr,
-      .out = workspace.gated.as<void>(),
-      .num_rows = pass.num_rows,
-      .num_outputs = layer.gate_up.num_outputs,
-      .num_columns = layer.gate_up.num_columns,
-      .gate_offset = layer.mlp.intermediate_size,
-      .activation = activation_code(layer.mlp.activation)
-  };
-  const int most = layer.gate_up.bits == 16 ? kMaxStreamedDense : kMaxStreamedQuantized;
-  if (pass.num_rows <= most) {
-    streamed_linear(pass, layer.gate_up, gate, Finish::gated);
-  } else {
-    many_rows(pass, layer.gate_up, gate, Finish::gated);
-  }
+  products_.enqueue(
+      {.matrix = layer.gate_up,
+       .x = workspace.normed.as<void>(),
+       .out = workspace.gated.as<void>(),
+       .num_rows = pass.num_rows,
+       .finish = Finish::gated,
+       .activation = activation_code(layer.mlp.activation)},
+      workspace.products,
+      pass.stream
+  );
   finish_block(layer.down, workspace.gated, address_of(layer.post_mlp));
 }
 
@@ -371,7 +251,7 @@ void Decoder::enqueue(
       .group_size = parts_.embedding.group_size,
       .factor = parts_.embedding_scale
   };
-  context_->launch(row_kernel("embed"), {.x = pass.num_rows}, 256, embedding, stream);
+  context_->launch(row_kernel("embed"), {.grid_x = pass.num_rows}, embedding, stream);
   rope_tables(pass);
   const void* pending_norm = nullptr;
   for (std::size_t i = 0; i < parts_.layers.size(); ++i) layer(pass, i, pending_norm);

@@ -11,6 +11,7 @@
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/kernel_params.h"
 #include "kernels/cuda/layer_weights.h"
+#include "kernels/cuda/products.h"
 #include "kernels/cuda/step_plan.h"
 #include "kernels/cuda/workspace.h"
 #include "kernels/layer_spec.h"
@@ -51,21 +52,15 @@ class Decoder {
   [[nodiscard]] const DecoderParts& parts() const { return parts_; }
 
  private:
-  enum class Finish { store, residual, gated, store_float };
   struct Pass;  // what one enqueue() hands around
 
   [[nodiscard]] std::vector<std::pair<std::string, int>> half_define() const;
-  [[nodiscard]] ProgramRequest linear_program(const Matrix& matrix) const;
   [[nodiscard]] ProgramRequest attention_program(
       const char* name, const AttentionSpec& spec, const PoolView& pool
   ) const;
   [[nodiscard]] CUfunction row_kernel(const char* name);
 
   void linear(const Pass& pass, const Matrix& matrix, const void* x, void* out, Finish finish);
-  void streamed_linear(
-      const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish
-  );
-  void many_rows(const Pass& pass, const Matrix& matrix, const LinearParams& params, Finish finish);
   void norm(const Pass& pass, const NormParams& params);
   void attention(const Pass& pass, std::size_t layer);
   void layer(const Pass& pass, std::size_t index, const void*& pending_norm);
@@ -73,7 +68,7 @@ class Decoder {
 
   std::shared_ptr<Context> context_;
   DecoderParts parts_;
-  DeviceBuffer expanded_;  // a part of a quantized matrix, dense
+  Products products_;
   std::vector<DeviceBuffer> frequencies_, long_frequencies_;
 };
 

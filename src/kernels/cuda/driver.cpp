@@ -70,7 +70,8 @@ void find_driver(Driver& table) {
   cuda.find(table.module_load, "cuModuleLoadData");
   cuda.find(table.module_unload, "cuModuleUnload");
   cuda.find(table.module_function, "cuModuleGetFunction");
-  cuda.find(table.launch, "cuLaunchKernel");
+  cuda.find(table.function_attribute, "cuFuncSetAttribute");
+  cuda.find(table.launch, "cuLaunchKernelEx");
 }
 
 void find_compiler(Driver& table) {

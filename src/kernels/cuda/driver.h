@@ -46,7 +46,8 @@ struct Driver {
   CUresult (*module_load)(CUmodule*, const void*);
   CUresult (*module_unload)(CUmodule);
   CUresult (*module_function)(CUfunction*, CUmodule, const char*);
-  CUresult (*launch)(CUfunction, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+  CUresult (*function_attribute)(CUfunction, CUfunction_attribute, int);
+  CUresult (*launch)(const CUlaunchConfig*, CUfunction, void**, void**);
 
   int (*nvrtc_version)(int*, int*);
   int (*nvrtc_create)(NvrtcProgram*, const char*, const char*, int, const char* const*, const char* const*);

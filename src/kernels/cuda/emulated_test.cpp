@@ -13,7 +13,12 @@
 #include "kernels/cuda/testing/emulator.h"
 #include "kernels/cuda/kernel_params.h"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/warpgroup.cuh"
+#include "kernels/linear/linear.cuh"
 #include "kernels/linear/linear.cu"
+#if MLXS_WEIGHT_BITS != 16
+#include "kernels/linear/wide_linear.cu"
+#endif
 #include "kernels/paged_attention/attention.cuh"
 #include "kernels/paged_attention/decode_attention.cu"
 #include "kernels/paged_attention/prefill_attention.cu"
@@ -89,16 +94,42 @@ struct LinearCase {
 };
 
 using LinearKernelFunction = void (*)(LinearParams);
+
+// How a kernel is launched; the four kernels of one way to multiply.
 struct LinearKernels {
-  int rows, tiles;
-  LinearKernelFunction store, residual, store_float, gated;
+  const char* name;
+  int rows;     // of a block
+  int outputs;  // of a block, and gates
+  int gates;
+  int num_splits;
+  bool is_ordered;  // x is as order_columns() writes it
+  LinearKernelFunction residual, store_float, gated;
 };
 const LinearKernels kLinearKernels[] = {
-    {8, 1, linear_8_store, linear_8_residual, linear_8_float, linear_8_gated},
-    {16, 1, linear_16_store, linear_16_residual, linear_16_float, linear_16_gated},
-    {32, 2, linear_32_store, linear_32_residual, linear_32_float, linear_32_gated},
-    {64, 2, linear_64_store, linear_64_residual, linear_64_float, linear_64_gated},
+    {"streamed", 8, 16, 16, 1, false, linear_residual, linear_float, linear_gated},
+#if MLXS_WEIGHT_BITS != 16
+    {"wide", 16, 128, 128, 1, true, wide_16_residual, wide_16_float, wide_16_gated},
+    {"wide", 32, 128, 128, 3, true, wide_32_residual, wide_32_float, wide_32_gated},
+    {"wide", 64, 128, 128, 2, true, wide_64_residual, wide_64_float, wide_64_gated},
+    {"wide", 128, 128, 128, 1, true, wide_128_residual, wide_128_float, wide_128_gated},
+#endif
 };
+
+// x as the kernels read it.
+Halves inputs_of(const LinearKernels& kernels, const Halves& x, int num_rows, int num_columns) {
+  if (!kernels.is_ordered) return x;
+#if MLXS_WEIGHT_BITS != 16
+  const unsigned int num_stages = (static_cast<unsigned int>(num_columns) + 127) / 128;
+  Halves ordered(static_cast<std::size_t>((num_rows + 7) / 8 * 8) * num_stages * 128, 0);
+  OrderParams p{x.data(), ordered.data(), num_rows, num_columns};
+  Emulator::instance().launch(
+      {(static_cast<unsigned int>(num_rows) + 7) / 8, num_stages, 1}, 128, [&] { order_columns(p); }
+  );
+  return ordered;
+#else
+  return x;
+#endif
+}
 
 double product(const Weight& weight, const Halves& x, int row, int output, int num_columns) {
   double sum = 0.0;
@@ -122,27 +153,37 @@ void check_linear(const LinearKernels& kernels, const LinearCase& size) {
   p.scales = weight.scales.data();
   p.biases = weight.biases.data();
   p.bias = bias.data();
-  p.x = x.data();
+  const Halves inputs = inputs_of(kernels, x, num_rows, num_columns);
+  p.x = inputs.data();
   p.residual = residual.data();
   p.num_rows = num_rows;
   p.num_outputs = num_outputs;
   p.num_columns = num_columns;
   p.gate_offset = num_outputs / 2;
-  const unsigned int height = static_cast<unsigned int>(16 * kernels.tiles);
-  const Index3 grid{
-      (static_cast<unsigned int>(num_outputs) + height - 1) / height,
-      static_cast<unsigned int>((num_rows + kernels.rows - 1) / kernels.rows),
-      1
+  const auto ceil_div = [](int value, int divisor) {
+    return static_cast<unsigned int>((value + divisor - 1) / divisor);
   };
+  const unsigned int num_tiles = ceil_div(num_rows, kernels.rows);
+  const auto num_splits = static_cast<unsigned int>(kernels.num_splits);
+  const auto grid = [&](unsigned int num_blocks) {
+    return kernels.is_ordered ? Index3{num_tiles, num_blocks, num_splits}
+                              : Index3{num_blocks, num_tiles, 1};
+  };
+  std::vector<float> partials(std::size_t{1} << 20, 1e30F);
+  std::vector<unsigned int> arrivals(64, 0);
+  p.partials = partials.data();
+  p.arrivals = arrivals.data();
+  p.num_splits = kernels.num_splits;
   Emulator& gpu = Emulator::instance();
+  const unsigned int num_blocks = ceil_div(num_outputs, kernels.outputs);
   p.out = out.data();
-  gpu.launch(grid, 256, [&] { kernels.residual(p); });
+  gpu.launch(grid(num_blocks), 256, [&] { kernels.residual(p); });
   p.out = floats.data();
-  gpu.launch(grid, 256, [&] { kernels.store_float(p); });
+  gpu.launch(grid(num_blocks), 256, [&] { kernels.store_float(p); });
   Halves gated(static_cast<std::size_t>(num_rows * p.gate_offset), 0x7fff);
   p.out = gated.data();
-  const unsigned int num_blocks = (static_cast<unsigned int>(p.gate_offset) + 15) / 16;
-  gpu.launch({num_blocks, grid.y, 1}, 256, [&] { kernels.gated(p); });
+  gpu.launch(grid(ceil_div(p.gate_offset, kernels.gates)), 256, [&] { kernels.gated(p); });
+  for (const unsigned int count : arrivals) EXPECT_EQ(count, 0U);
   const double scale = 2.0 * std::sqrt(num_columns);
   for (int row = 0; row < num_rows; ++row) {
     for (int output = 0; output < num_outputs; ++output) {
@@ -179,7 +220,8 @@ TEST(LinearCu, MatchesTheProduct) {
     for (const LinearCase& size :
          {LinearCase{1, 38, 128}, {3, 16, 576}, {kernels.rows + 1, 50, 384}}) {
       check_linear(kernels, size);
-      if (HasFatalFailure()) FAIL() << kernels.rows << " rows, K " << size.num_columns;
+      if (HasFatalFailure())
+        FAIL() << kernels.name << " " << kernels.rows << " rows, K " << size.num_columns;
     }
   }
 }
@@ -205,7 +247,7 @@ TEST(LinearCu, Dequantizes) {
 TEST(NormCu, AddsAndNorms) {
   Random random(5);
   constexpr int kRows = 3;
-  constexpr int kColumns = 578;
+  constexpr int kColumns = 584;
   const Halves x = random.halves(kRows * kColumns);
   const Halves y = random.halves(kRows * kColumns);
   const Halves post = random.halves(kColumns);

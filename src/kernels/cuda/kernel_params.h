@@ -6,18 +6,29 @@ namespace mlxs::cuda {
 
 // out [R, N] = x [R, K] weight^T, with what the kernel's name says after it.
 struct LinearParams {
-  const void* weight;    // [N, K] half, or [N, K * bits / 32] words
-  const void* scales;    // quantized: [N, K / group_size] half
-  const void* biases;    // as scales
-  const void* bias;      // [N] half, or null
-  const void* x;         // [R, K] half
-  const void* residual;  // _residual: [R, N] half; may be `out`
-  void* out;             // [R, N] half (_gated: [R, gate_offset]; _float: float)
+  const void* weight;      // [N, K] half, or [N, K * bits / 32] words
+  const void* scales;      // quantized: [N, K / group_size] half
+  const void* biases;      // as scales
+  const void* bias;        // [N] half, or null
+  const void* x;           // [R, K] half
+  const void* residual;    // _residual: [R, N] half; may be `out`
+  void* out;               // [R, N] half (_gated: [R, gate_offset]; _float: float)
+  float* partials;         // wide, split: [tiles, num_splits, sums of a block]
+  unsigned int* arrivals;  // wide, split: [tiles], zero before and after
   int num_rows;
   int num_outputs;
   int num_columns;
   int gate_offset;  // _gated: the row of the first up projection; gates come before it
   int activation;   // _gated: 0 silu, 1 gelu by tanh
+  int num_splits;   // wide: of the columns over blocks
+};
+
+// x [R, K] half as a wide product reads it, with R up to a multiple of 8 and K of 128.
+struct OrderParams {
+  const void* x;
+  void* out;
+  int num_rows;
+  int num_columns;
 };
 
 // dense [N, K] half from a quantized weight.
@@ -104,14 +115,6 @@ struct GateParams {
 struct BiasParams {
   void* out;         // [R, N] half
   const void* bias;  // [N] half
-  int num_columns;
-};
-
-// The best token of each row, and whether its logits are all numbers.
-struct ArgmaxParams {
-  const float* logits;  // [R, V]
-  int* tokens;          // [R]
-  bool* valid;          // [R]
   int num_columns;
 };
 

@@ -124,7 +124,9 @@ std::string Programs::machine_code(const ProgramRequest& request) const {
   return code;
 }
 
-CUfunction Programs::function(const ProgramRequest& request, const std::string& function) {
+CUfunction Programs::function(
+    const ProgramRequest& request, const std::string& function, int shared_bytes
+) {
   const std::string program = joined_name(request);
   const auto known = functions_.find(program + "/" + function);
   if (known != functions_.end()) return known->second;
@@ -139,6 +141,14 @@ CUfunction Programs::function(const ProgramRequest& request, const std::string& 
   driver_.check(
       driver_.module_function(&result, loaded->second, function.c_str()), function.c_str()
   );
+  if (shared_bytes > 0) {
+    driver_.check(
+        driver_.function_attribute(
+            result, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes
+        ),
+        function.c_str()
+    );
+  }
   functions_.emplace(program + "/" + function, result);
   return result;
 }

@@ -28,9 +28,12 @@ class Programs {
   Programs(const Programs&) = delete;
   Programs& operator=(const Programs&) = delete;
 
-  // RETURNS: the kernel `function` of the program, which stays loaded. ERRORS: engine_error with
-  // the compiler's words for a text that does not compile, or code that does not load.
-  [[nodiscard]] CUfunction function(const ProgramRequest& request, const std::string& function);
+  // RETURNS: the kernel `function` of the program, which stays loaded, allowed to take shared_bytes
+  // of dynamic shared memory, always the same. ERRORS: engine_error with the compiler's words for a
+  // text that does not compile, or code that does not load.
+  [[nodiscard]] CUfunction function(
+      const ProgramRequest& request, const std::string& function, int shared_bytes = 0
+  );
 
  private:
   [[nodiscard]] std::string machine_code(const ProgramRequest& request) const;

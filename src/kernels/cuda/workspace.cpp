@@ -48,9 +48,14 @@ Workspace::Workspace(const Context& context, const DecoderParts& parts, int rows
   qkv = context.allocate(count * width * kHalf);
   mixed = context.allocate(count * mixed_width * kHalf);
   projected = context.allocate(count * hidden_size * kHalf);
-  gate_up = context.allocate(count * 2 * mlp_width * kHalf);
   gated = context.allocate(count * mlp_width * kHalf);
   partials = context.allocate(partial_size * sizeof(float));
+  products = ProductSpace(
+      context,
+      rows,
+      static_cast<int>(std::max({hidden_size, mixed_width, mlp_width})),
+      static_cast<int>(2 * mlp_width)
+  );
   arrivals = context.allocate(num_arrivals * sizeof(unsigned int));
   for (const RopeSpec& rope : parts.ropes) {
     cosines.push_back(context.allocate(count * rope.inv_freq.size() * sizeof(float)));

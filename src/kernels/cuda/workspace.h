@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/layer_weights.h"
+#include "kernels/cuda/products.h"
 #include "kernels/layer_spec.h"
 #include "kernels/mx.h"
 
@@ -29,7 +30,8 @@ struct Workspace {
   Workspace(const Context& context, const DecoderParts& parts, int num_rows);
 
   int num_rows = 0;
-  DeviceBuffer tokens, hidden, normed, qkv, mixed, projected, gate_up, gated, partials, arrivals;
+  DeviceBuffer tokens, hidden, normed, qkv, mixed, projected, gated, partials, arrivals;
+  ProductSpace products;
   std::vector<DeviceBuffer> cosines, sines;
 };
 

@@ -175,6 +175,7 @@ class LayerRun {
         .key_scales = memory_.key_scales,
         .value_scales = memory_.value_scales,
         .type = memory_.type,
+        .page_size = memory_.page_size,
         .num_heads = spec.num_heads,
         .num_kv_heads = spec.num_kv_heads,
         .head_dim = spec.head_dim

@@ -1,6 +1,8 @@
 // Rows of a dense or quantized table. A block for each token.
 extern "C" __global__ void __launch_bounds__(256) embed(mlxs::cuda::EmbeddingParams p) {
   using namespace mlxs::cuda;
+  let_next_start();
+  await_previous();
   const long long token = p.tokens[blockIdx.x];
   Half* out = static_cast<Half*>(p.out) + static_cast<long long>(blockIdx.x) * p.num_columns;
   for (int column = static_cast<int>(threadIdx.x); column < p.num_columns; column += 256) {

@@ -13,7 +13,18 @@ __device__ __forceinline__ void prepare_head(
     const AttentionParams& p, const Half* source, const void* norm_weight, int row, float* target
 ) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
+  // All that comes from memory is asked for at once.
+  constexpr int kAngles = (kHeadDim / 2 + 31) / 32;  // of a lane
+  float cosines[kAngles] = {};
+  float sines[kAngles] = {};
+#pragma unroll
+  for (int i = 0; i < kAngles; ++i) {
+    if (p.cos == nullptr || lane + 32 * i >= p.num_frequencies) continue;
+    cosines[i] = p.cos[row * p.num_frequencies + lane + 32 * i];
+    sines[i] = p.sin[row * p.num_frequencies + lane + 32 * i];
+  }
   float sum = 0.0F;
+#pragma unroll
   for (int i = lane; i < kHeadDim; i += 32) {
     const float value = to_float(source[i]);
     target[i] = value;
@@ -29,13 +40,14 @@ __device__ __forceinline__ void prepare_head(
   }
   __syncwarp();
   if (p.cos == nullptr) return;
-  for (int i = lane; i < p.num_frequencies; i += 32) {
-    const float cosine = p.cos[row * p.num_frequencies + i];
-    const float sine = p.sin[row * p.num_frequencies + i];
+#pragma unroll
+  for (int step = 0; step < kAngles; ++step) {
+    const int i = lane + 32 * step;
+    if (i >= p.num_frequencies) continue;
     const float a = target[i];
     const float b = target[i + p.num_frequencies];
-    target[i] = to_float(to_half(a * cosine - b * sine));
-    target[i + p.num_frequencies] = to_float(to_half(b * cosine + a * sine));
+    target[i] = to_float(to_half(a * cosines[step] - b * sines[step]));
+    target[i + p.num_frequencies] = to_float(to_half(b * cosines[step] + a * sines[step]));
   }
   __syncwarp();
 }

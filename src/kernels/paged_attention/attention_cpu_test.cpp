@@ -12,6 +12,7 @@
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/paged_attention/paged_attention.h"
 #include "kernels/testing/arrays.h"
+#include "kernels/testing/cpu_pages.h"
 
 namespace mlxs {
 namespace {
@@ -80,7 +81,7 @@ class Runner {
   Runner(CpuPath path, int num_threads, Case instance, const KvLayer& pool)
       : context_({.num_threads = num_threads, .path = path}),
         instance_(std::move(instance)),
-        pool_(pool) {}
+        pool_(testing::cpu_pages(pool)) {}
 
   std::vector<float> run(const std::vector<float>& queries, const BatchView& batch) {
     const AttentionSpec& spec = instance_.spec;

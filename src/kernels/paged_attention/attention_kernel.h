@@ -22,9 +22,9 @@ inline constexpr int kMaxTaskRows = 96;  // query heads of one task, over its to
 struct AttentionProblem {
   const float* queries = nullptr;   // [T, query_stride]: H * D values of each row
   float* out = nullptr;             // [T, H * D]
-  const std::byte* keys = nullptr;  // [P, S, Hkv, D] of `type`
+  const std::byte* keys = nullptr;  // of `type`, as kernels/kv_type.h lays a page out
   const std::byte* values = nullptr;
-  const float* key_scales = nullptr;  // int8: [P, S, Hkv]
+  const float* key_scales = nullptr;  // int8
   const float* value_scales = nullptr;
   std::int64_t query_stride = 0;
   KvType type = KvType::float32;

@@ -5,12 +5,16 @@
 namespace mlxs::cuda {
 
 constexpr int kTileKeys = kHeadDim <= 128 ? 64 : 32;
-constexpr int kKeyPitch = kHeadDim + 8;  // halves; the padding keeps a fragment's banks apart
-constexpr int kValuePitch = kTileKeys + 8;
+constexpr int kPitch = kHeadDim + 8;  // halves; the padding keeps a fragment's banks apart
 constexpr int kDimSteps = (kHeadDim + 15) / 16;
 constexpr int kKeySteps = kTileKeys / 16;
 
 static_assert(kHeadDim % 16 == 0);
+
+struct alignas(16) TileBuffer {
+  Half keys[kTileKeys][kPitch];
+  Half values[kTileKeys][kPitch];
+};
 
 struct PrefillTile {
   int first_row;  // in the batch
@@ -19,8 +23,8 @@ struct PrefillTile {
   int first_position;  // of the first row
 };
 
-// The keys of positions [first, first + kTileKeys) and the values with their dimensions outermost;
-// zeros outside of [begin, end): pages before the window may be gone.
+// The keys and values of positions [first, first + kTileKeys); zeros outside of [begin, end): pages
+// before the window may be gone.
 __device__ __forceinline__ void load_tile(
     const AttentionParams& p,
     const int* table,
@@ -28,26 +32,35 @@ __device__ __forceinline__ void load_tile(
     int first,
     int begin,
     int end,
-    Half (*keys)[kKeyPitch],
-    Half (*values)[kValuePitch]
+    TileBuffer& buffer
 ) {
   constexpr int kParts = kHeadDim / 8;
   for (int at = static_cast<int>(threadIdx.x); at < kTileKeys * kParts; at += 128) {
     const int token = at / kParts;
     const int dim = at % kParts * 8;
+    const bool is_inside = first + token >= begin && first + token < end;
+    const long long row = is_inside ? pool_row(p, table, first + token, kv_head) : 0;
+#if MLXS_KV_INT8
     float key[8] = {};
     float value[8] = {};
-    if (first + token >= begin && first + token < end) {
-      const long long row = pool_row(p, table, first + token, kv_head);
+    if (is_inside) {
       load_pool8(p.keys, p.key_scales, row, dim, key);
       load_pool8(p.values, p.value_scales, row, dim, value);
     }
-    unsigned int* target = reinterpret_cast<unsigned int*>(&keys[token][dim]);
+    unsigned int* key_target = reinterpret_cast<unsigned int*>(&buffer.keys[token][dim]);
+    unsigned int* value_target = reinterpret_cast<unsigned int*>(&buffer.values[token][dim]);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) target[i] = pack_halves(key[2 * i], key[2 * i + 1]);
-#pragma unroll
-    for (int i = 0; i < 8; ++i) values[dim + i][token] = to_half(value[i]);
+    for (int i = 0; i < 4; ++i) {
+      key_target[i] = pack_halves(key[2 * i], key[2 * i + 1]);
+      value_target[i] = pack_halves(value[2 * i], value[2 * i + 1]);
+    }
+#else
+    const long long offset = row * kHeadDim + dim;
+    start_copy(&buffer.keys[token][dim], static_cast<const Half*>(p.keys) + offset, is_inside);
+    start_copy(&buffer.values[token][dim], static_cast<const Half*>(p.values) + offset, is_inside);
+#endif
   }
+  close_copies();
 }
 
 // The state of the two rows of a lane's fragments.
@@ -119,7 +132,7 @@ __device__ __forceinline__ void load_queries(
 __device__ __forceinline__ void score_tile(
     const AttentionParams& p,
     const unsigned int (&queries)[kDimSteps][4],
-    Half (*keys)[kKeyPitch],
+    const TileBuffer& buffer,
     int first_position,
     int first_key,
     float (&scores)[2 * kKeySteps][4]
@@ -129,16 +142,14 @@ __device__ __forceinline__ void score_tile(
   for (int tile = 0; tile < 2 * kKeySteps; ++tile) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) scores[tile][i] = 0.0F;
-    const Half* row = keys[tile * 8 + lane / 4];
 #pragma unroll
-    for (int step = 0; step < kDimSteps; ++step) {
-      const Half* at = row + step * 16 + lane % 4 * 2;
-      multiply_tile(
-          scores[tile],
-          queries[step],
-          *reinterpret_cast<const unsigned int*>(at),
-          *reinterpret_cast<const unsigned int*>(at + 8)
-      );
+    for (int step = 0; step < kDimSteps; step += 2) {
+      // Beyond the last dimensions the first ones are read, and not used.
+      const int dim = step * 16 + lane / 8 * 8;
+      unsigned int part[4];
+      load_matrices(part, &buffer.keys[tile * 8 + lane % 8][dim < kHeadDim ? dim : 0]);
+      multiply_tile(scores[tile], queries[step], part[0], part[1]);
+      if (step + 1 < kDimSteps) multiply_tile(scores[tile], queries[step + 1], part[2], part[3]);
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -150,12 +161,46 @@ __device__ __forceinline__ void score_tile(
   }
 }
 
+__device__ __forceinline__ void attend_tile(
+    const AttentionParams& p,
+    const unsigned int (&queries)[kDimSteps][4],
+    const TileBuffer& buffer,
+    int first_position,
+    int first_key,
+    float (&mixed)[2 * kDimSteps][4],
+    SoftmaxRows& rows
+) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  float scores[2 * kKeySteps][4];
+  score_tile(p, queries, buffer, first_position, first_key, scores);
+  update_softmax(scores, mixed, rows);
+#pragma unroll
+  for (int step = 0; step < kKeySteps; ++step) {
+    const unsigned int weights[4] = {
+        pack_halves(scores[2 * step][0], scores[2 * step][1]),
+        pack_halves(scores[2 * step][2], scores[2 * step][3]),
+        pack_halves(scores[2 * step + 1][0], scores[2 * step + 1][1]),
+        pack_halves(scores[2 * step + 1][2], scores[2 * step + 1][3])
+    };
+    const Half* row = buffer.values[step * 16 + lane / 8 % 2 * 8 + lane % 8];
+#pragma unroll
+    for (int out = 0; out < 2 * kDimSteps; out += 2) {
+      unsigned int part[4];
+      load_transposed(part, row + out * 8 + lane / 16 * 8);
+      multiply_tile(mixed[out], weights, part[0], part[1]);
+      multiply_tile(mixed[out + 1], weights, part[2], part[3]);
+    }
+  }
+}
+
 }  // namespace mlxs::cuda
 
-extern "C" __global__ void __launch_bounds__(128) prefill_attention(mlxs::cuda::AttentionParams p) {
+extern "C" __global__ void __launch_bounds__(128, MLXS_HEAD_DIM <= 128 ? 3 : 1)
+    prefill_attention(mlxs::cuda::AttentionParams p) {
   using namespace mlxs::cuda;
-  alignas(16) __shared__ Half keys[kTileKeys][kKeyPitch];
-  alignas(16) __shared__ Half values[kHeadDim][kValuePitch];
+  __shared__ TileBuffer buffer;
+  let_next_start();
+  await_previous();
   const int* item = p.items + 4 * blockIdx.x;
   const PrefillTile tile{item[0], item[1], item[2], item[3]};
   const int head = static_cast<int>(blockIdx.y);
@@ -164,6 +209,9 @@ extern "C" __global__ void __launch_bounds__(128) prefill_attention(mlxs::cuda::
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
 
+  const int end = tile.first_position + tile.num_rows;
+  const int seen_from = p.window > 0 ? tile.first_position - p.window + 1 : 0;
+  const int begin = seen_from > 0 ? seen_from / kTileKeys * kTileKeys : 0;
   unsigned int queries[kDimSteps][4];
   load_queries(p, tile, head, queries);
   float mixed[2 * kDimSteps][4];
@@ -171,35 +219,15 @@ extern "C" __global__ void __launch_bounds__(128) prefill_attention(mlxs::cuda::
   for (int i = 0; i < 2 * kDimSteps * 4; ++i) mixed[i / 4][i % 4] = 0.0F;
   SoftmaxRows rows{{kMinusInfinity, kMinusInfinity}, {0.0F, 0.0F}};
 
-  const int end = tile.first_position + tile.num_rows;
-  const int seen_from = p.window > 0 ? tile.first_position - p.window + 1 : 0;
-  const int begin = seen_from > 0 ? seen_from / kTileKeys * kTileKeys : 0;
   for (int first_key = begin; first_key < end; first_key += kTileKeys) {
     __syncthreads();
-    load_tile(p, table, kv_head, first_key, seen_from, end, keys, values);
+    load_tile(p, table, kv_head, first_key, seen_from, end, buffer);
+    await_copies<0>();
     __syncthreads();
-    float scores[2 * kKeySteps][4];
-    score_tile(p, queries, keys, tile.first_position + warp * 16, first_key, scores);
-    update_softmax(scores, mixed, rows);
-#pragma unroll
-    for (int step = 0; step < kKeySteps; ++step) {
-      const unsigned int weights[4] = {
-          pack_halves(scores[2 * step][0], scores[2 * step][1]),
-          pack_halves(scores[2 * step][2], scores[2 * step][3]),
-          pack_halves(scores[2 * step + 1][0], scores[2 * step + 1][1]),
-          pack_halves(scores[2 * step + 1][2], scores[2 * step + 1][3])
-      };
-#pragma unroll
-      for (int out = 0; out < 2 * kDimSteps; ++out) {
-        const Half* at = values[out * 8 + lane / 4] + step * 16 + lane % 4 * 2;
-        multiply_tile(
-            mixed[out],
-            weights,
-            *reinterpret_cast<const unsigned int*>(at),
-            *reinterpret_cast<const unsigned int*>(at + 8)
-        );
-      }
-    }
+    // Of the last tiles some lie past all rows of a warp.
+    const int first_position = tile.first_position + warp * 16;
+    if (first_key <= first_position + 15)
+      attend_tile(p, queries, buffer, first_position, first_key, mixed, rows);
   }
 #pragma unroll
   for (int out = 0; out < 2 * kDimSteps; ++out) {

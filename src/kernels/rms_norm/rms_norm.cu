@@ -30,11 +30,66 @@ __device__ __forceinline__ float inverse_norm(const void* row, int num_pairs, fl
   return rsqrtf(block_sum(sum) / static_cast<float>(2 * num_pairs) + eps);
 }
 
+constexpr int kNormVectors = 4;  // of 16 bytes that a thread holds
+
+// The plain norm of a row that the block's registers hold.
+__device__ __forceinline__ void norm_held_row(const NormParams& p) {
+  const long long at = static_cast<long long>(blockIdx.x) * p.num_columns;
+  const Half* x = static_cast<const Half*>(p.x) + at;
+  Half* out = static_cast<Half*>(p.out) + at;
+  const int first = 8 * static_cast<int>(threadIdx.x);
+  Vec4 weights[kNormVectors];
+  Vec4 held[kNormVectors];
+#pragma unroll
+  for (int i = 0; i < kNormVectors; ++i) {
+    const int column = first + i * 8 * kNormThreads;
+    if (column < p.num_columns)
+      weights[i] = load16(static_cast<const Half*>(p.pre_weight) + column);
+  }
+  await_previous();
+  float sum = 0.0F;
+#pragma unroll
+  for (int i = 0; i < kNormVectors; ++i) {
+    const int column = first + i * 8 * kNormThreads;
+    if (column >= p.num_columns) continue;
+    held[i] = load16(x + column);
+    float values[8];
+    unpack8(held[i], values);
+#pragma unroll
+    for (int j = 0; j < 8; ++j) sum += values[j] * values[j];
+  }
+  const float factor = rsqrtf(block_sum(sum) / static_cast<float>(p.num_columns) + p.eps);
+#pragma unroll
+  for (int i = 0; i < kNormVectors; ++i) {
+    const int column = first + i * 8 * kNormThreads;
+    if (column >= p.num_columns) continue;
+    float values[8];
+    float scales[8];
+    unpack8(held[i], values);
+    unpack8(weights[i], scales);
+    unsigned int pairs[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      pairs[j] = pack_halves(
+          values[2 * j] * factor * scales[2 * j], values[2 * j + 1] * factor * scales[2 * j + 1]
+      );
+    }
+    *reinterpret_cast<Vec4*>(out + column) = Vec4{pairs[0], pairs[1], pairs[2], pairs[3]};
+  }
+}
+
 }  // namespace mlxs::cuda
 
 // REQUIRES: an even number of columns.
 extern "C" __global__ void __launch_bounds__(256) norm_rows(mlxs::cuda::NormParams p) {
   using namespace mlxs::cuda;
+  let_next_start();
+  const bool is_plain = p.y == nullptr && p.out != nullptr && p.pre_weight != nullptr;
+  if (is_plain && p.num_columns % 8 == 0 && p.num_columns <= 8 * kNormVectors * kNormThreads) {
+    norm_held_row(p);
+    return;
+  }
+  await_previous();
   const long long at = static_cast<long long>(blockIdx.x) * p.num_columns;
   const int num_pairs = p.num_columns / 2;
   Half* x = static_cast<Half*>(p.x) + at;

@@ -36,11 +36,12 @@ struct StoreProblem {
   const float* sin = nullptr;
   int num_pairs = 0;                    // dimension i < num_pairs is rotated with i + num_pairs
   const std::int32_t* slots = nullptr;  // [T]
-  std::byte* key_pool = nullptr;        // [P, S, Hkv, D] of `type`
+  std::byte* key_pool = nullptr;        // of `type`, as kernels/kv_type.h lays a page out
   std::byte* value_pool = nullptr;
-  float* key_scales = nullptr;  // int8: [P, S, Hkv]
+  float* key_scales = nullptr;  // int8
   float* value_scales = nullptr;
   KvType type = KvType::float32;
+  int page_size = 0;
   int num_heads = 0;
   int num_kv_heads = 0;
   int head_dim = 0;

@@ -14,6 +14,7 @@
 #include "kernels/store_kv/store_kv.h"
 #include "kernels/swiglu/swiglu.h"
 #include "kernels/testing/arrays.h"
+#include "kernels/testing/cpu_pages.h"
 
 namespace mlxs {
 namespace {
@@ -169,6 +170,7 @@ void expect_stored(const RowKernels& kernels, const StoreCase& instance, KvType 
       heads(kHeads + kKvHeads, kHeads + 2 * kKvHeads),
       mx::array(slots.data(), {kRows}, mx::int32)
   );
+  expected = testing::cpu_pages(expected);
   KvLayer actual = make_pool();
   mx::eval(actual.keys, actual.values);
   const auto norm_values = host_values(norm);
@@ -189,6 +191,7 @@ void expect_stored(const RowKernels& kernels, const StoreCase& instance, KvType 
       .key_pool = actual.keys.data<std::byte>(),
       .value_pool = actual.values.data<std::byte>(),
       .type = type,
+      .page_size = 4,
       .num_heads = kHeads,
       .num_kv_heads = kKvHeads,
       .head_dim = dim
@@ -275,6 +278,7 @@ TEST_P(RowKernel, StoresEdgesOfTheHalfTypes) {
          .key_pool = other.data<std::byte>(),
          .value_pool = pool.data<std::byte>(),
          .type = type,
+         .page_size = 1,
          .num_heads = 0,
          .num_kv_heads = 1,
          .head_dim = 16},

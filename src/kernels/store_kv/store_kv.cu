@@ -4,6 +4,8 @@
 // prefill_attention() has it; p.positions gives each row's position.
 extern "C" __global__ void __launch_bounds__(128) store_rows(mlxs::cuda::AttentionParams p) {
   using namespace mlxs::cuda;
+  let_next_start();
+  await_previous();
   __shared__ float prepared[4][kHeadDim];
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;

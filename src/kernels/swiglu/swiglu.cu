@@ -1,6 +1,8 @@
 // The gate of an MLP whose two projections lie beside each other. grid: (blocks of columns, rows).
 extern "C" __global__ void __launch_bounds__(256) gate(mlxs::cuda::GateParams p) {
   using namespace mlxs::cuda;
+  let_next_start();
+  await_previous();
   const long long row = blockIdx.y;
   const int column = (static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x)) * 2;
   if (column >= p.num_columns) return;
@@ -17,6 +19,8 @@ extern "C" __global__ void __launch_bounds__(256) gate(mlxs::cuda::GateParams p)
 // Adds a bias to every row. grid: (blocks of columns, rows).
 extern "C" __global__ void __launch_bounds__(256) add_bias(mlxs::cuda::BiasParams p) {
   using namespace mlxs::cuda;
+  let_next_start();
+  await_previous();
   const int column = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
   if (column >= p.num_columns) return;
   Half* out = static_cast<Half*>(p.out) + static_cast<long long>(blockIdx.y) * p.num_columns;

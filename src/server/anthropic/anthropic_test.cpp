@@ -70,7 +70,7 @@ TEST(Anthropic, StreamsTheEventsInOrder) {
   }
   EXPECT_EQ(
       order,
-      "message_start content_block_start ping content_block_delta content_block_stop message_delta "
+      "message_start ping content_block_start content_block_delta content_block_stop message_delta "
       "message_stop "
   );
   EXPECT_EQ(text, text_of(server, body_of(more)));
@@ -177,11 +177,12 @@ TEST(Anthropic, ErrorsHaveTheirForm) {
 TEST(Anthropic, RefusesByName) {
   TestServer server;
   const std::vector<std::pair<std::string, const char*>> cases = {
-      {R"("tools":[{"name":"a","input_schema":{}}])", "tools"},
+      {R"("tools":[{"type":"bash_20250124","name":"bash"}])", "tools[0].type"},
+      {R"("tools":[{"name":"a b","input_schema":{}}])", "tools[0].function.name"},
       {R"("tool_choice":{"type":"any"})", "tool_choice"},
       {R"("thinking":{"type":"enabled","budget_tokens":1024})", "thinking"},
       {R"("mcp_servers":[{}])", "mcp_servers"},
-      {R"("output_config":{})", "output_config"},
+      {R"("output_config":{"effort":"low"})", "output_config"},
       {R"("container":"x")", "container"},
       {R"("temperature":1.5)", "temperature"},
       {R"("stop_sequences":[""])", "stop_sequences[0]"},

@@ -15,6 +15,7 @@
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 #include "server/anthropic/messages.h"
+#include "server/anthropic/tools.h"
 #include "server/door/answer_one.h"
 #include "server/door/stop_strings.h"
 #include "server/openai/api_model.h"
@@ -52,29 +53,6 @@ void read_sampling(FieldReader& fields, SamplingParams& sampling) {
   if (const auto value = fields.integer(kTopK)) sampling.top_k = static_cast<int>(*value);
 }
 
-// Empty lists and what is switched off ask for nothing.
-void check_features(FieldReader& fields) {
-  const json::array* tools = fields.array("tools");
-  if (tools != nullptr && !tools->empty()) unsupported("tools", "leave it out");
-  if (const json::value* choice = fields.any("tool_choice")) {
-    FieldReader reader(*choice, "tool_choice");
-    const auto type = reader.word("type", {"auto", "any", "tool", "none"});
-    if (type && *type != "auto" && *type != "none") unsupported("tool_choice", "leave it out");
-    reader.accept({"disable_parallel_tool_use"});
-    reader.finish();
-  }
-  if (const json::value* thinking = fields.any("thinking")) {
-    FieldReader reader(*thinking, "thinking");
-    const auto type = reader.word("type", {"enabled", "disabled", "adaptive"});
-    if (!type || *type != "disabled") unsupported("thinking", "leave it out");
-    reader.finish();
-  }
-  const json::array* servers = fields.array("mcp_servers");
-  if (servers != nullptr && !servers->empty()) unsupported("mcp_servers", "leave it out");
-  fields.refuse({"container", "context_management", "output_config", "output_format", "diagnostics"}
-  );
-}
-
 void check_harmless(FieldReader& fields) {
   static_cast<void>(fields.word("service_tier", {"auto", "standard_only"}));
   static_cast<void>(fields.string("inference_geo"));
@@ -92,9 +70,10 @@ void check_harmless(FieldReader& fields) {
   }
 }
 
-void take_chat(FieldReader& fields, AnthropicCall& call) {
-  AnthropicChat chat = read_anthropic_chat(fields);
+void take_chat(FieldReader& fields, const ApiModel& model, AnthropicCall& call) {
   ChatPrompt prompt;
+  read_anthropic_features(fields, model, call.door.request, prompt);
+  AnthropicChat chat = read_anthropic_chat(fields);
   prompt.messages_json = std::move(chat.messages_json);
   call.door.request.prompt = std::move(prompt);
   call.door.prefill = std::move(chat.prefill);
@@ -115,9 +94,8 @@ AnthropicCall parse_messages_call(std::string_view body, const ApiModel& model) 
   read_sampling(fields, request.sampling);
   read_stop_strings(fields, "stop_sequences", request.stop);
   if (fields.boolean("stream").value_or(false)) call.door.mode = ReplyMode::stream;
-  check_features(fields);
   check_harmless(fields);
-  take_chat(fields, call);
+  take_chat(fields, model, call);
   fields.finish();
   return call;
 }
@@ -127,9 +105,8 @@ AnthropicCall parse_count_call(std::string_view body, const ApiModel& model) {
   FieldReader fields(value, "");
   AnthropicCall call;
   call.model = read_model(fields, model);
-  check_features(fields);
   check_harmless(fields);
-  take_chat(fields, call);
+  take_chat(fields, model, call);
   fields.finish();
   return call;
 }

@@ -16,6 +16,7 @@
 #include "server/http/message.h"
 #include "server/http/task.h"
 #include "server/openai/field_reader.h"
+#include "server/openai/tool_fields.h"
 #include "server/prompt/prompt_body.h"
 
 namespace mlxs {
@@ -33,6 +34,7 @@ json::object usage_object(const Usage& usage) {
 
 json::string_view stop_reason(const Finish& finish) {
   if (finish.reason == FinishReason::length) return "max_tokens";
+  if (finish.num_tool_calls > 0) return "tool_use";
   return finish.stop_string.empty() ? "end_turn" : "stop_sequence";
 }
 
@@ -61,22 +63,30 @@ class MessagesForm final : public DoorForm {
     message["usage"] = usage_object(usage);
     json::object start;
     start["message"] = std::move(message);
-    json::object block;
-    block["index"] = 0;
-    block["content_block"] = {{"type", "text"}, {"text", ""}};
-    return event("message_start", std::move(start)) +
-           event("content_block_start", std::move(block)) + event("ping", {});
+    return event("message_start", std::move(start)) + event("ping", {});
   }
 
   [[nodiscard]] std::string delta(const Event& part) override {
-    if (part.text.empty()) return {};
-    json::object delta;
-    delta["type"] = "text_delta";
-    delta["text"] = part.text;
-    json::object body;
-    body["index"] = 0;
-    body["delta"] = std::move(delta);
-    return event("content_block_delta", std::move(body));
+    std::string out;
+    if (!part.reasoning.empty()) {
+      out += open_block("thinking", {{"thinking", ""}, {"signature", ""}});
+      out += block_delta("thinking_delta", "thinking", part.reasoning);
+    }
+    if (!part.text.empty()) {
+      out += open_block("text", {{"text", ""}});
+      out += block_delta("text_delta", "text", part.text);
+    }
+    for (const ToolCallDelta& call : part.tool_calls) {
+      if (!call.id.empty()) {
+        out += close_block();
+        out += open_block(
+            "tool_use", {{"id", call.id}, {"name", call.name}, {"input", json::object()}}
+        );
+      }
+      if (!call.arguments.empty())
+        out += block_delta("input_json_delta", "partial_json", call.arguments);
+    }
+    return out;
   }
 
   [[nodiscard]] std::string closing(const DoorResult& result) override {
@@ -86,10 +96,10 @@ class MessagesForm final : public DoorForm {
     json::object body;
     body["delta"] = std::move(delta);
     body["usage"] = usage_object(result.finish.usage);
-    json::object block;
-    block["index"] = 0;
-    return event("content_block_stop", std::move(block)) + event("message_delta", std::move(body)) +
-           event("message_stop", {});
+    // An answer has at least one block.
+    std::string out = num_blocks_ == 0 ? open_block("text", {{"text", ""}}) : std::string();
+    out += close_block();
+    return out + event("message_delta", std::move(body)) + event("message_stop", {});
   }
 
   [[nodiscard]] std::string broken(const HttpFault& fault) override {
@@ -97,13 +107,8 @@ class MessagesForm final : public DoorForm {
   }
 
   [[nodiscard]] std::string whole(const DoorResult& result) override {
-    json::object block;
-    block["type"] = "text";
-    block["text"] = result.text;
-    json::array content;
-    content.push_back(std::move(block));
     json::object message = message_object();
-    message["content"] = std::move(content);
+    message["content"] = content_of(result);
     message["stop_reason"] = stop_reason(result.finish);
     message["stop_sequence"] = stop_sequence(result.finish);
     message["usage"] = usage_object(result.finish.usage);
@@ -111,6 +116,56 @@ class MessagesForm final : public DoorForm {
   }
 
  private:
+  // A block ends where one of another kind begins.
+  std::string open_block(std::string_view type, const json::object& members) {
+    if (type == open_type_) return {};
+    std::string out = close_block();
+    open_type_ = type;
+    json::object block;
+    block["type"] = to_json_view(type);
+    for (const auto& member : members) block[member.key()] = member.value();
+    json::object body;
+    body["index"] = num_blocks_++;
+    body["content_block"] = std::move(block);
+    return out + event("content_block_start", body);
+  }
+
+  std::string close_block() {
+    if (open_type_.empty()) return {};
+    open_type_.clear();
+    json::object body;
+    body["index"] = num_blocks_ - 1;
+    return event("content_block_stop", body);
+  }
+
+  std::string block_delta(std::string_view type, std::string_view member, const std::string& text) {
+    json::object delta;
+    delta["type"] = to_json_view(type);
+    delta[to_json_view(member)] = text;
+    json::object body;
+    body["index"] = num_blocks_ - 1;
+    body["delta"] = std::move(delta);
+    return event("content_block_delta", body);
+  }
+
+  [[nodiscard]] static json::array content_of(const DoorResult& result) {
+    json::array content;
+    if (!result.reasoning.empty())
+      content.push_back(
+          json::object{{"type", "thinking"}, {"thinking", result.reasoning}, {"signature", ""}}
+      );
+    if (!result.text.empty() || result.tool_calls.empty())
+      content.push_back(json::object{{"type", "text"}, {"text", result.text}});
+    for (const ToolCallDelta& call : result.tool_calls) {
+      auto input = arguments_object(call);
+      if (!input) continue;
+      content.push_back(json::object{
+          {"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", std::move(*input)}
+      });
+    }
+    return content;
+  }
+
   [[nodiscard]] json::object message_object() const {
     json::object message;
     message["id"] = id_;
@@ -131,6 +186,8 @@ class MessagesForm final : public DoorForm {
   std::string id_;
   std::string request_id_;
   std::string model_;
+  std::string open_type_;  // of the block that is open; empty: none
+  int num_blocks_ = 0;
 };
 
 }  // namespace
@@ -143,10 +200,10 @@ Task<void> handle_messages(const ApiContext& context, Exchange& exchange) {
 
 Task<void> handle_messages_count(const ApiContext& context, Exchange& exchange) {
   const AnthropicCall call = parse_count_call(exchange.request().body, context.model);
-  const ChatPrompt& chat = std::get<ChatPrompt>(call.door.request.prompt);
-  const std::size_t num_tokens = co_await context.offload.run([&] {
-    return context.engine.tokenize(context.engine.apply_template(chat) + call.door.prefill).size();
-  });
+  ChatPrompt chat = std::get<ChatPrompt>(call.door.request.prompt);
+  chat.prefill = call.door.prefill;
+  const std::size_t num_tokens =
+      co_await context.offload.run([&] { return context.engine.prompt_token_ids(chat).size(); });
   json::object body;
   body["input_tokens"] = num_tokens;
   co_await exchange.respond(json_response(body));

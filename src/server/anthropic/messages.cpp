@@ -1,4 +1,5 @@
-// Blocks of text are joined without anything between them, as the API documents it for a turn.
+// Blocks of text are joined without anything between them, as the API documents it for a turn. The
+// calls and answers of tools become messages of OpenAI's form, which templates are written for.
 #include "server/anthropic/messages.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -17,9 +18,12 @@ namespace mlxs {
 namespace {
 
 struct Turn {
-  std::string role;
-  std::string text;
-  std::string path;  // of the last message in it
+  std::string role = {};
+  std::string path = {};  // of the last message in it
+  std::string text = {};
+  std::string reasoning = {};
+  json::array tool_calls = {};  // of the assistant, as templates want them
+  json::array answers = {};     // of tools: messages before the user's text
 };
 
 [[noreturn]] void missing(const std::string& path) {
@@ -36,38 +40,98 @@ void check_cache_control(FieldReader& block) {
   control.finish();
 }
 
-std::string read_block(const json::value& value, const std::string& path) {
-  FieldReader block(value, path);
-  const auto type = block.string("type");
-  if (!type) missing(path + ".type");
-  if (*type != "text") {
-    const std::string type_path = path + ".type";
-    throw Error(
-        ErrorCode::unsupported,
-        fmt::format(
-            "{} {}: only text blocks are supported by this server",
-            type_path,
-            json_quote(type->substr(0, 40))
-        ),
-        type_path
-    );
-  }
+std::string read_text(FieldReader& block, const std::string& path) {
   const auto text = block.string("text");
   if (!text) missing(path + ".text");
-  check_cache_control(block);
   block.accept({"citations"});  // of an earlier answer; no template reads them
-  block.finish();
   return std::string(*text);
 }
 
+std::string read_type(FieldReader& block, const std::string& path) {
+  const auto type = block.string("type");
+  if (!type) missing(path + ".type");
+  return std::string(*type);
+}
+
+[[noreturn]] void unsupported_block(const std::string& type, const std::string& path) {
+  const std::string type_path = path + ".type";
+  throw Error(
+      ErrorCode::unsupported,
+      fmt::format(
+          "{} {}: this server takes text, thinking, tool_use and tool_result here",
+          type_path,
+          json_quote(std::string_view(type).substr(0, 40))
+      ),
+      type_path
+  );
+}
+
+// A content that is text only: a system prompt's, or a tool's answer.
 std::string read_content(const json::value& content, const std::string& path) {
   if (content.is_string()) return std::string(to_view(content.get_string()));
   if (!content.is_array()) throw_wrong_type(path, "a string or an array of blocks", content);
   std::string text;
   const json::array& blocks = content.get_array();
-  for (std::size_t i = 0; i < blocks.size(); ++i)
-    text += read_block(blocks[i], element_path(path, i));
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const std::string block_path = element_path(path, i);
+    FieldReader block(blocks[i], block_path);
+    const std::string type = read_type(block, block_path);
+    if (type != "text") unsupported_block(type, block_path);
+    text += read_text(block, block_path);
+    check_cache_control(block);
+    block.finish();
+  }
   return text;
+}
+
+json::object read_tool_use(FieldReader& block, const std::string& path) {
+  const auto id = block.string("id");
+  const auto name = block.string("name");
+  if (!name) missing(path + ".name");
+  const json::object* input = block.object("input");
+  block.accept({"caller"});
+  json::object function;
+  function["name"] = to_json_view(*name);
+  function["arguments"] = input != nullptr ? *input : json::object();
+  json::object call;
+  call["id"] = to_json_view(id.value_or(""));
+  call["type"] = "function";
+  call["function"] = std::move(function);
+  return call;
+}
+
+json::object read_tool_result(FieldReader& block, const std::string& path) {
+  const auto id = block.string("tool_use_id");
+  if (!id) missing(path + ".tool_use_id");
+  const json::value* content = block.any("content");
+  const bool is_error = block.boolean("is_error").value_or(false);
+  std::string text = content != nullptr ? read_content(*content, path + ".content") : "";
+  if (is_error) text = "Error: " + text;
+  json::object answer;
+  answer["role"] = "tool";
+  answer["tool_call_id"] = to_json_view(*id);
+  answer["content"] = text;
+  return answer;
+}
+
+void read_block(const json::value& value, const std::string& path, Turn& turn) {
+  FieldReader block(value, path);
+  const std::string type = read_type(block, path);
+  const bool is_assistant = turn.role == "assistant";
+  if (type == "text") {
+    turn.text += read_text(block, path);
+  } else if (type == "thinking" && is_assistant) {
+    turn.reasoning += block.string("thinking").value_or("");
+    static_cast<void>(block.string("signature"));
+  } else if (type == "tool_use" && is_assistant) {
+    turn.tool_calls.push_back(read_tool_use(block, path));
+  } else if (type == "tool_result" && !is_assistant) {
+    turn.answers.push_back(read_tool_result(block, path));
+  } else {
+    unsupported_block(type, path);
+  }
+  check_cache_control(block);
+  block.finish();
 }
 
 Turn read_message(const json::value& value, const std::string& path) {
@@ -77,7 +141,26 @@ Turn read_message(const json::value& value, const std::string& path) {
   const json::value* content = message.any("content");
   if (content == nullptr) missing(path + ".content");
   message.finish();
-  return {std::string(*role), read_content(*content, path + ".content"), path};
+  Turn turn{.role = std::string(*role), .path = path};
+  const std::string content_path = path + ".content";
+  if (content->is_string()) {
+    turn.text = std::string(to_view(content->get_string()));
+  } else if (const json::array* blocks = content->if_array()) {
+    for (std::size_t i = 0; i < blocks->size(); ++i)
+      read_block((*blocks)[i], element_path(content_path, i), turn);
+  } else {
+    throw_wrong_type(content_path, "a string or an array of blocks", *content);
+  }
+  return turn;
+}
+
+void join(Turn& turn, Turn later) {
+  if (!turn.text.empty() && !later.text.empty()) turn.text += "\n\n";
+  turn.text += later.text;
+  turn.reasoning += later.reasoning;
+  for (json::value& call : later.tool_calls) turn.tool_calls.push_back(std::move(call));
+  for (json::value& answer : later.answers) turn.answers.push_back(std::move(answer));
+  turn.path = std::move(later.path);
 }
 
 std::vector<Turn> read_turns(FieldReader& fields) {
@@ -96,15 +179,14 @@ std::vector<Turn> read_turns(FieldReader& fields) {
       turns.push_back(std::move(turn));
       continue;
     }
-    turns.back().text += "\n\n" + turn.text;
-    turns.back().path = std::move(turn.path);
+    join(turns.back(), std::move(turn));
   }
   return turns;
 }
 
 // RETURNS: the beginning of the answer, which is no turn of its own.
 std::string take_prefill(std::vector<Turn>& turns) {
-  if (turns.back().role != "assistant") return {};
+  if (turns.back().role != "assistant" || !turns.back().tool_calls.empty()) return {};
   const Turn turn = std::move(turns.back());
   turns.pop_back();
   const std::string path = turn.path + ".content";
@@ -132,6 +214,16 @@ json::object message_object(std::string_view role, const std::string& text) {
   return message;
 }
 
+void add_messages(Turn turn, json::array& messages) {
+  for (json::value& answer : turn.answers) messages.push_back(std::move(answer));
+  const bool is_only_answers = !turn.answers.empty() && turn.text.empty();
+  if (is_only_answers) return;
+  json::object message = message_object(turn.role, turn.text);
+  if (!turn.reasoning.empty()) message["reasoning_content"] = turn.reasoning;
+  if (!turn.tool_calls.empty()) message["tool_calls"] = std::move(turn.tool_calls);
+  messages.push_back(std::move(message));
+}
+
 }  // namespace
 
 AnthropicChat read_anthropic_chat(FieldReader& fields) {
@@ -143,7 +235,7 @@ AnthropicChat read_anthropic_chat(FieldReader& fields) {
   }
   std::vector<Turn> turns = read_turns(fields);
   chat.prefill = take_prefill(turns);
-  for (const Turn& turn : turns) messages.push_back(message_object(turn.role, turn.text));
+  for (Turn& turn : turns) add_messages(std::move(turn), messages);
   chat.messages_json = json::serialize(messages);
   return chat;
 }

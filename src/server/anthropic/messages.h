@@ -16,7 +16,7 @@ struct AnthropicChat {
 // Reads `system` and `messages`. Messages of one role that follow each other become one, as
 // Anthropic's API has it.
 // ERRORS: Error with the path: invalid_request, invalid_value, unsupported for blocks other than
-// text.
+// text, thinking, and calls and answers of tools.
 [[nodiscard]] AnthropicChat read_anthropic_chat(FieldReader& fields);
 
 }  // namespace mlxs

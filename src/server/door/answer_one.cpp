@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "mlx_serving/error.h"
@@ -19,6 +20,7 @@
 #include "server/http/exchange.h"
 #include "server/http/message.h"
 #include "server/http/task.h"
+#include "server/openai/tool_fields.h"
 
 namespace mlxs {
 namespace {
@@ -45,7 +47,10 @@ class Run {
 // ERRORS: what ended the generation, if not its own end.
 void Run::apply(const Event& event) {
   result_.text += event.text;
+  result_.reasoning += event.reasoning;
+  add_tool_calls(event.tool_calls, result_.tool_calls);
   result_.token_ids.insert(result_.token_ids.end(), event.token_ids.begin(), event.token_ids.end());
+  result_.logprobs.insert(result_.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
   if (!event.finish) return;
   if (event.finish->reason == FinishReason::cancelled)
     throw Error(ErrorCode::cancelled, "the request was cancelled");
@@ -119,16 +124,6 @@ Task<void> Run::stream(GenerationGroup& group) {
   co_await exchange_.end_stream(fault ? StreamEnd::broken : StreamEnd::complete);
 }
 
-// A template has no place for the beginning of an answer, so it stands after what the template ends
-// with.
-Task<void> add_prefill(const ApiContext& context, DoorCall& call) {
-  const ChatPrompt& chat = std::get<ChatPrompt>(call.request.prompt);
-  std::vector<std::int32_t> ids = co_await context.offload.run([&] {
-    return context.engine.tokenize(context.engine.apply_template(chat) + call.prefill);
-  });
-  call.request.prompt = std::move(ids);
-}
-
 }  // namespace
 
 Task<void> DoorForm::finished(const DoorResult& result) {
@@ -150,8 +145,9 @@ Task<void> answer_one(
     const ApiContext& context, Exchange& exchange, DoorCall call, DoorForm& form
 ) {
   check_not_draining(context);
-  if (!call.prefill.empty()) co_await add_prefill(context, call);
+  if (!call.prefill.empty()) std::get<ChatPrompt>(call.request.prompt).prefill = call.prefill;
   call.request.label = exchange.request().id;
+  call.request.account = exchange.request().owner;
   call.request.scheduling.key = exchange.request().share;
   call.request.scheduling.key_weight = exchange.request().weight;
   const Executor executor = co_await boost::asio::this_coro::executor;

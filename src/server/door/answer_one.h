@@ -29,7 +29,10 @@ struct DoorCall {
 // What was answered.
 struct DoorResult {
   std::string text;
+  std::string reasoning;
+  std::vector<ToolCallDelta> tool_calls;  // whole ones
   std::vector<std::int32_t> token_ids;
+  std::vector<TokenLogprobs> logprobs;
   Finish finish;
 };
 

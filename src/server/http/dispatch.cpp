@@ -2,10 +2,13 @@
 #include "server/http/dispatch.h"
 
 #include <boost/system/system_error.hpp>
+#include <chrono>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "mlx_serving/error.h"
 #include "server/http/connection.h"
@@ -119,8 +122,20 @@ Task<DispatchEnd> dispatch(HttpService& service, const Route& route, Exchange& e
   co_return DispatchEnd::answered;
 }
 
-void log_request(const HttpService& service, const Exchange& exchange, double elapsed_ms) {
+void note_request(
+    const HttpService& service,
+    const Exchange& exchange,
+    const Route* route,
+    std::chrono::nanoseconds elapsed
+) {
   const HttpRequest& request = exchange.request();
+  const std::vector<Route>& routes = service.router.routes();
+  service.metrics.record(
+      {.route = route == nullptr ? routes.size() : static_cast<std::size_t>(route - routes.data()),
+       .status = exchange.status(),
+       .request_bytes = request.body.size(),
+       .duration = elapsed}
+  );
   const auto level = exchange.status() >= 500 ? spdlog::level::warn : spdlog::level::info;
   service.logger->log(
       level,
@@ -129,7 +144,7 @@ void log_request(const HttpService& service, const Exchange& exchange, double el
       log_safe(request.method),
       log_safe(request.path),
       exchange.status(),
-      elapsed_ms,
+      std::chrono::duration<double, std::milli>(elapsed).count(),
       exchange.notes()
   );
 }

@@ -20,6 +20,7 @@
 #include "server/http/reply_memory.h"
 #include "server/http/router.h"
 #include "server/server_options.h"
+#include "telemetry/http_metrics.h"
 
 namespace mlxs {
 
@@ -64,6 +65,7 @@ struct HttpService {
   ConnectionSet connections;
   ReplyMemory replies;
   OpenCounts open_counts;
+  HttpMetrics metrics;
   std::unique_ptr<boost::asio::ssl::context> tls;  // null: none
   std::atomic<bool> is_draining{false};
   std::atomic<int> num_active{0};  // requests read and not yet answered

@@ -280,8 +280,7 @@ Task<KeepAlive> Session::serve_one() {
 }
 
 void Session::log(const Exchange& exchange, Clock::time_point start) const {
-  const auto elapsed = std::chrono::duration<double, std::milli>(Clock::now() - start);
-  log_request(service_, exchange, elapsed.count());
+  note_request(service_, exchange, match_.route, Clock::now() - start);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Samplers that the engine does not have may be sent switched off, and are refused by name
-// otherwise. Without a field the model's own recommendation holds, not llama-server's defaults.
+// What the engine does not have may be sent switched off, and is refused by name otherwise. Without
+// a field the model's own recommendation holds, not llama-server's defaults.
 #include "server/llama_server/call.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,10 +17,13 @@
 
 #include "base/json.h"
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 #include "server/door/answer_one.h"
+#include "server/door/constraint_fields.h"
 #include "server/door/neutral_fields.h"
+#include "server/door/sampler_fields.h"
 #include "server/door/stop_strings.h"
 #include "server/openai/api_model.h"
 #include "server/openai/field_reader.h"
@@ -39,23 +43,15 @@ constexpr NumberRule kFrequencyPenalty{"frequency_penalty", -2.0, 2.0};
 constexpr NumberRule kBias{"logit_bias", -100.0, 100.0};
 constexpr IntegerRule kTopK{"top_k", 0, kInt32Max};
 constexpr IntegerRule kSeed{"seed", -1, kInt64Max};  // -1: a fresh one
+constexpr IntegerRule kNumProbs{"n_probs", 0, 128};
 constexpr IntegerRule kNumPredict{"n_predict", -1, kInt32Max};
 constexpr IntegerRule kMaxTokens{"max_tokens", -1, kInt32Max};
 
 constexpr std::size_t kMaxPieces = 4096;
 constexpr std::size_t kMaxBiases = 1024;
 
-// repeat_last_n -1: the penalty sees the whole context, as it does here.
 constexpr std::array kNeutral = {
-    NeutralNumber{"dynatemp_range", 0.0},
-    NeutralNumber{"typical_p", 1.0},
-    NeutralNumber{"top_n_sigma", -1.0},
-    NeutralNumber{"xtc_probability", 0.0},
-    NeutralNumber{"dry_multiplier", 0.0},
-    NeutralNumber{"mirostat", 0.0},
-    NeutralNumber{"repeat_last_n", -1.0},
     NeutralNumber{"n_keep", 0.0},
-    NeutralNumber{"n_probs", 0.0},
     NeutralNumber{"min_keep", 0.0},
     NeutralNumber{"n_indent", 0.0},
     NeutralNumber{"t_max_predict_ms", 0.0},
@@ -64,12 +60,10 @@ constexpr std::array kNeutral = {
     NeutralNumber{"n", 1.0},
     NeutralNumber{"adaptive_target", -1.0},
 };
-constexpr std::array<std::string_view, 7> kEmpty = {
-    "grammar", "json_schema", "lora", "samplers", "response_fields", "image_data", "grammar_lazy"
+constexpr std::array<std::string_view, 4> kEmpty = {
+    "lora", "response_fields", "image_data", "grammar_lazy"
 };
-constexpr std::array<std::string_view, 3> kOff = {
-    "post_sampling_probs", "timings_per_token", "return_progress"
-};
+constexpr std::array<std::string_view, 2> kOff = {"timings_per_token", "return_progress"};
 
 void read_sampling(FieldReader& fields, SamplingParams& sampling) {
   if (const auto value = fields.number(kTemperature)) sampling.temperature = *value;
@@ -117,6 +111,17 @@ void read_logit_bias(FieldReader& fields, int vocab_size, SamplingParams& sampli
   }
 }
 
+// n_probs 0 asks for nothing.
+void read_probabilities(FieldReader& fields, LlamaCall& call) {
+  const bool is_of_draw = fields.boolean("post_sampling_probs").value_or(false);
+  const auto num_probs = fields.integer(kNumProbs);
+  if (num_probs.value_or(0) == 0) return;
+  LogprobParams& logprobs = call.door.request.sampling.logprobs;
+  logprobs.num_top = static_cast<int>(*num_probs);
+  logprobs.of = is_of_draw ? LogprobsOf::draw : LogprobsOf::model;
+  call.tells_probabilities = true;
+}
+
 void read_length(FieldReader& fields, StopParams& stop) {
   const auto num_predict = fields.integer(kNumPredict);
   const auto max_tokens = fields.integer(kMaxTokens);
@@ -130,6 +135,20 @@ void read_length(FieldReader& fields, StopParams& stop) {
     );
   }
   stop.max_tokens = static_cast<int>(*limit);
+}
+
+// An empty grammar is none.
+std::optional<Constraint> read_constraint_fields(FieldReader& fields) {
+  const json::value* schema = fields.any("json_schema");
+  const std::string_view grammar = fields.string("grammar").value_or("");
+  if (schema != nullptr && !grammar.empty()) {
+    throw Error(
+        ErrorCode::invalid_value, "json_schema and grammar are two constraints; give one", "grammar"
+    );
+  }
+  if (schema != nullptr) return schema_constraint(*schema, "json_schema");
+  if (grammar.empty()) return std::nullopt;
+  return Constraint{.kind = ConstraintKind::gbnf, .text = std::string(grammar), .param = "grammar"};
 }
 
 void read_pieces(const json::array& items, int vocab_size, LlamaCall& call) {
@@ -186,28 +205,20 @@ LlamaCall parse_llama_completion(std::string_view body, const ApiModel& model) {
   Request& request = call.door.request;
   request.sampling = model.info.default_sampling;
   read_sampling(fields, request.sampling);
+  read_llama_samplers(fields, request.sampling);
   read_logit_bias(fields, model.info.vocab_size, request.sampling);
   read_length(fields, request.stop);
   read_stop_strings(fields, "stop", request.stop);
   request.stop.ignore_eos = fields.boolean("ignore_eos").value_or(false);
   if (fields.boolean("stream").value_or(false)) call.door.mode = ReplyMode::stream;
+  read_probabilities(fields, call);
   call.returns_tokens = fields.boolean("return_tokens").value_or(false);
   static_cast<void>(fields.boolean("cache_prompt"));  // prefixes are cached without being asked
   check_neutral_numbers(fields, kNeutral);
   check_empty(fields, kEmpty);
+  request.constraint = read_constraint_fields(fields);
   check_neutral_switches(fields, kOff);
-  // of samplers that are switched off
-  fields.accept(
-      {"dynatemp_exponent",
-       "xtc_threshold",
-       "dry_base",
-       "dry_allowed_length",
-       "dry_penalty_last_n",
-       "dry_sequence_breakers",
-       "mirostat_tau",
-       "mirostat_eta",
-       "adaptive_decay"}
-  );
+  fields.accept({"adaptive_decay"});  // of a sampler that is switched off
   read_prompt(fields, model.info.vocab_size, call);
   fields.finish();
   return call;

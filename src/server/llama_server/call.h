@@ -18,6 +18,7 @@ struct LlamaCall {
   // prompt.
   std::vector<std::variant<std::string, std::int32_t>> pieces;
   bool returns_tokens = false;
+  bool tells_probabilities = false;  // n_probs
 };
 
 // ERRORS: Error with the path of the field; nothing else, whatever `body` holds.

@@ -11,6 +11,8 @@
 #include "mlx_serving/event.h"
 #include "mlx_serving/sampling.h"
 #include "server/door/answer_one.h"
+#include "server/door/logprob_json.h"
+#include "server/door/sampler_fields.h"
 #include "server/http/message.h"
 #include "server/llama_server/error_body.h"
 #include "server/openai/field_reader.h"
@@ -52,9 +54,23 @@ json::object sampling_object(const SamplingParams& sampling) {
   object["top_p"] = sampling.top_p;
   object["min_p"] = sampling.min_p;
   object["repeat_penalty"] = sampling.repetition_penalty;
-  object["repeat_last_n"] = -1;
+  object["repeat_last_n"] = sampling.penalty_last_tokens;
   object["presence_penalty"] = sampling.presence_penalty;
   object["frequency_penalty"] = sampling.frequency_penalty;
+  object["typical_p"] = sampling.typical_p;
+  object["top_n_sigma"] = sampling.top_n_sigma;
+  object["xtc_probability"] = sampling.xtc.probability;
+  object["xtc_threshold"] = sampling.xtc.threshold;
+  object["dynatemp_range"] = sampling.dynatemp_range;
+  object["dynatemp_exponent"] = sampling.dynatemp_exponent;
+  object["mirostat"] = sampling.mirostat.version;
+  object["mirostat_tau"] = sampling.mirostat.tau;
+  object["mirostat_eta"] = sampling.mirostat.eta;
+  object["dry_multiplier"] = sampling.dry.multiplier;
+  object["dry_base"] = sampling.dry.base;
+  object["dry_allowed_length"] = sampling.dry.allowed_length;
+  object["dry_penalty_last_n"] = sampling.dry.last_tokens;
+  object["samplers"] = sampler_names(sampling);
   return object;
 }
 
@@ -63,9 +79,19 @@ std::string LlamaForm::opening(int prompt_tokens) {
   return {};
 }
 
+void LlamaForm::add_probabilities(const std::vector<TokenLogprobs>& logprobs, json::object& part)
+    const {
+  if (!facts_.tells_probabilities) return;
+  using Scale = LogprobWriter::Scale;
+  const bool is_of_draw = facts_.probabilities_of == LogprobsOf::draw;
+  part["completion_probabilities"] =
+      LogprobWriter(facts_.engine)
+          .llama_entries(logprobs, is_of_draw ? Scale::probability : Scale::logarithm);
+}
+
 std::string LlamaForm::delta(const Event& event) {
   num_predicted_ += event.token_ids.size();
-  if (event.text.empty() && !facts_.returns_tokens) return {};
+  if (event.text.empty() && !facts_.returns_tokens && event.logprobs.empty()) return {};
   json::object part;
   part["index"] = 0;
   part["content"] = event.text;
@@ -75,6 +101,7 @@ std::string LlamaForm::delta(const Event& event) {
   part["stop"] = false;
   part["tokens_predicted"] = num_predicted_;
   part["tokens_evaluated"] = num_prompt_tokens_;
+  add_probabilities(event.logprobs, part);
   return sse_event(json::serialize(part));
 }
 
@@ -116,6 +143,7 @@ std::string LlamaForm::whole(const DoorResult& result) {
                        ? json::array(result.token_ids.begin(), result.token_ids.end())
                        : json::array();
   for (const auto& member : last_part(result)) part[member.key()] = member.value();
+  add_probabilities(result.logprobs, part);
   return json::serialize(part);
 }
 

@@ -3,8 +3,10 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
+#include "mlx_serving/engine.h"
 #include "mlx_serving/event.h"
 #include "mlx_serving/sampling.h"
 #include "server/door/answer_one.h"
@@ -16,9 +18,12 @@ namespace mlxs {
 [[nodiscard]] json::object sampling_object(const SamplingParams& sampling);
 
 struct LlamaReplyFacts {
+  const Engine& engine;
   std::string model;
   json::object settings;  // "generation_settings" of the last part
   bool returns_tokens = false;
+  bool tells_probabilities = false;
+  LogprobsOf probabilities_of = LogprobsOf::model;
 };
 
 class LlamaForm final : public DoorForm {
@@ -36,6 +41,7 @@ class LlamaForm final : public DoorForm {
   [[nodiscard]] std::string whole(const DoorResult& result) override;
 
  private:
+  void add_probabilities(const std::vector<TokenLogprobs>& logprobs, json::object& part) const;
   [[nodiscard]] json::object last_part(const DoorResult& result) const;
 
   LlamaReplyFacts facts_;

@@ -105,15 +105,8 @@ TEST(LlamaServer, BiasesAreReadAsPairs) {
 TEST(LlamaServer, RefusesByName) {
   TestServer server;
   const std::vector<std::pair<std::string, const char*>> unsupported = {
-      {R"("grammar":"root ::= x")", "grammar"},
-      {R"("json_schema":{"type":"object"})", "json_schema"},
-      {R"("mirostat":2)", "mirostat"},
-      {R"("typical_p":0.5)", "typical_p"},
-      {R"("xtc_probability":0.1)", "xtc_probability"},
-      {R"("samplers":["top_k"])", "samplers"},
-      {R"("n_probs":3)", "n_probs"},
+      {R"("json_schema":{"unevaluatedProperties":false})", "unevaluatedProperties"},
       {R"("id_slot":0)", "id_slot"},
-      {R"("repeat_last_n":64)", "repeat_last_n"},
       {R"("n_predict":0)", "n_predict"},
       {R"("timings_per_token":true)", "timings_per_token"},
   };
@@ -121,6 +114,8 @@ TEST(LlamaServer, RefusesByName) {
     expect_error(server.post(kPath, body_of("," + field)), 400, "not_supported_error", part);
   const std::vector<std::pair<std::string, const char*>> invalid = {
       {R"("top_k":-1)", "top_k"},
+      {R"("grammar":"root ::= x")", "grammar"},
+      {R"("grammar":"root ::= \"a\"","json_schema":{})", "grammar"},
       {R"("nonsense":1)", "nonsense"},
       {R"("logit_bias":[[259,1]])", "logit_bias[0][0]"},
       {R"("logit_bias":[[1,1],[1,2]])", "logit_bias[1]"},

@@ -56,9 +56,12 @@ Task<void> handle_llama_completion(const ApiContext& context, Exchange& exchange
     call.door.request.prompt = std::move(ids);
   }
   LlamaForm form(
-      {.model = context.model.names.front(),
+      {.engine = context.engine,
+       .model = context.model.names.front(),
        .settings = settings_of(call.door.request, context.model.info.context_length),
-       .returns_tokens = call.returns_tokens}
+       .returns_tokens = call.returns_tokens,
+       .tells_probabilities = call.tells_probabilities,
+       .probabilities_of = call.door.request.sampling.logprobs.of}
   );
   co_await answer_one(context, exchange, std::move(call.door), form);
 }

@@ -85,7 +85,10 @@ Task<void> handle_ollama_show(const ApiContext& context, Exchange& exchange) {
   body["modified_at"] = modified_at(context.model);
   body["details"] = details_of(info);
   body["model_info"] = std::move(facts);
-  body["capabilities"] = json::array{"completion"};
+  json::array capabilities{"completion"};
+  if (!info.tool_format.empty()) capabilities.push_back("tools");
+  if (!info.reasoning_format.empty()) capabilities.push_back("thinking");
+  body["capabilities"] = std::move(capabilities);
   co_await exchange.respond(json_response(body));
 }
 

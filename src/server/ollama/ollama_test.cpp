@@ -128,13 +128,11 @@ TEST(Ollama, OptionsReachTheEngine) {
 TEST(Ollama, RefusesByName) {
   TestServer server;
   const std::vector<std::pair<std::string, const char*>> cases = {
-      {R"("format":"json")", "format"},
-      {R"("format":{"type":"object"})", "format"},
-      {R"("tools":[{}])", "tools"},
+      {R"("format":"yaml")", "format"},
+      {R"("format":{"unevaluatedProperties":false})", "unevaluatedProperties"},
       {R"("think":true)", "think"},
       {R"("think":"high")", "think"},
-      {R"("options":{"mirostat":1})", "options.mirostat"},
-      {R"("options":{"repeat_last_n":64})", "options.repeat_last_n"},
+      {R"("options":{"tfs_z":0.5})", "options.tfs_z"},
       {R"("options":{"temperature":-1})", "options.temperature"},
       {R"("options":{"num_ctx":100000})", "options.num_ctx"},
       {R"("options":{"nonsense":1})", "options.nonsense"},
@@ -145,6 +143,7 @@ TEST(Ollama, RefusesByName) {
     expect_error(server.post(kChat, chat_body("," + field)), 400, part);
     expect_error(server.post(kGenerate, text_body("," + field)), 400, part);
   }
+  expect_error(server.post(kChat, chat_body(R"(,"tools":[{}])")), 400, "tools");
   expect_error(server.post(kGenerate, text_body(R"(,"suffix":"x")")), 400, "suffix");
   expect_error(server.post(kGenerate, text_body(R"(,"images":["eA=="])")), 400, "images");
   expect_error(

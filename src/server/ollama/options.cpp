@@ -14,6 +14,7 @@
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
 #include "server/door/neutral_fields.h"
+#include "server/door/sampler_fields.h"
 #include "server/door/stop_strings.h"
 #include "server/openai/api_model.h"
 #include "server/openai/field_reader.h"
@@ -36,13 +37,7 @@ constexpr IntegerRule kSeed{"seed", kInt64Min, kInt64Max};
 constexpr IntegerRule kNumPredict{"num_predict", -2, kInt32Max};
 constexpr IntegerRule kNumContext{"num_ctx", 1, kInt32Max};
 
-// repeat_last_n -1: the penalty sees the whole context, as it does here.
-constexpr std::array kNeutral = {
-    NeutralNumber{"typical_p", 1.0},
-    NeutralNumber{"tfs_z", 1.0},
-    NeutralNumber{"mirostat", 0.0},
-    NeutralNumber{"repeat_last_n", -1.0},
-};
+constexpr std::array kNeutral = {NeutralNumber{"tfs_z", 1.0}};
 
 void read_sampling(FieldReader& options, SamplingParams& sampling) {
   if (const auto value = options.number(kTemperature)) sampling.temperature = *value;
@@ -87,13 +82,12 @@ void read_ollama_options(FieldReader& fields, const ApiModel& model, Request& re
   if (value == nullptr) return;
   FieldReader options(*value, fields.path_of("options"));
   read_sampling(options, request.sampling);
+  read_ollama_samplers(options, request.sampling);
   read_length(options, model, request.stop);
   read_stop_strings(options, "stop", request.stop);
   check_neutral_numbers(options, kNeutral);
   options.accept(
-      {"mirostat_tau",
-       "mirostat_eta",
-       "num_keep",
+      {"num_keep",
        "numa",
        "num_batch",
        "num_gpu",

@@ -20,8 +20,10 @@
 #include "server/http/message.h"
 #include "server/http/task.h"
 #include "server/openai/call.h"
+#include "server/openai/choice_extras.h"
 #include "server/openai/error_body.h"
 #include "server/openai/reply.h"
+#include "server/openai/tool_fields.h"
 
 namespace mlxs {
 namespace {
@@ -30,19 +32,23 @@ constexpr std::string_view kDone = "data: [DONE]\n\n";
 constexpr std::size_t kMaxWriteBytes = std::size_t{64} << 10;
 
 struct Choice {
+  explicit Choice(ChoiceExtras own_extras) : extras(std::move(own_extras)) {}
+
   bool is_accepted = false;
-  std::string text;  // of a whole reply
+  ChoiceResult result;  // of a whole reply, but for its finish
   std::optional<Finish> finish;
+  ChoiceExtras extras;
 };
 
 // Follows the choices of one call; throws what ended one of them.
 class Progress {
  public:
-  Progress(std::size_t num_requests, const ReplyFormat& format)
-      : choices_(num_requests), format_(format) {}
+  Progress(const std::vector<Choice>& choices, const ReplyFormat& format)
+      : choices_(choices), format_(format) {}
 
   void apply(const GroupEvent& event) {
     Choice& choice = choices_.at(event.index);
+    choice.extras.add(event.event);
     if (!event.event.finish) {
       note_accepted(choice);
       return;
@@ -66,6 +72,7 @@ class Progress {
       const std::optional<Finish>& finish = choices_[i].finish;
       const Usage usage = finish ? finish->usage : Usage{};
       sum.completion_tokens += usage.completion_tokens;
+      sum.reasoning_tokens += usage.reasoning_tokens;
       if (i % num_choices != 0) continue;
       sum.prompt_tokens += usage.prompt_tokens;
       sum.cached_tokens += usage.cached_tokens;
@@ -106,7 +113,13 @@ class Answer {
       : exchange_(exchange),
         call_(call),
         format_(format),
-        progress_(call.requests.size() * call.num_choices, format) {
+        progress_(
+            std::vector<Choice>(
+                call.requests.size() * call.num_choices,
+                Choice(ChoiceExtras(context.engine, call.reply.tokens, format.logprob_form()))
+            ),
+            format
+        ) {
     head_.id = context.service.ids.next(format.id_prefix());
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     head_.created = std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -120,7 +133,7 @@ class Answer {
  private:
   Task<std::string> wait_until_accepted(GenerationGroup& group);
   Task<void> stream_rest(GenerationGroup& group, std::string pending);
-  void add_chunks(const GroupEvent& event, std::string& out) const;
+  void add_chunks(const GroupEvent& event, std::string& out);
   void add_chunk(json::object choice, std::string& out) const;
   [[nodiscard]] std::string closing_events();
   [[nodiscard]] json::object final_usage();
@@ -148,15 +161,23 @@ json::object Answer::final_usage() {
 Task<void> Answer::whole(GenerationGroup& group) {
   while (std::optional<GroupEvent> event = co_await group.next()) {
     progress_.apply(*event);
-    progress_.choices()[event->index].text += event->event.text;
-  }
-  json::array choices;
-  for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
-    const Choice& choice = progress_.choices()[i];
-    const FinishReason reason = choice.finish.value_or(Finish{}).reason;
-    choices.push_back(format_.whole_choice(i, choice.text, reason));
+    Choice& choice = progress_.choices()[event->index];
+    choice.result.text += choice.extras.take_echo() + event->event.text;
+    choice.result.reasoning += event->event.reasoning;
+    add_tool_calls(event->event.tool_calls, choice.result.tool_calls);
   }
   json::object body = reply_object(head_, format_.whole_name());
+  json::array choices;
+  for (std::size_t i = 0; i < progress_.choices().size(); ++i) {
+    Choice& choice = progress_.choices()[i];
+    choice.result.finish = choice.finish.value_or(Finish{});
+    json::object object = format_.whole_choice(i, choice.result);
+    choice.extras.write(object);
+    // A chat has one prompt, and vLLM tells of it beside the choices.
+    const bool is_chat = format_.logprob_form() == LogprobForm::chat;
+    if (!is_chat || i == 0) choice.extras.write_prompt(is_chat ? body : object);
+    choices.push_back(std::move(object));
+  }
   body["choices"] = std::move(choices);
   body["usage"] = final_usage();
   HttpResponse response;
@@ -173,11 +194,17 @@ void Answer::add_chunk(json::object choice, std::string& out) const {
   out += sse_event(json::serialize(chunk));
 }
 
-void Answer::add_chunks(const GroupEvent& event, std::string& out) const {
-  if (!event.event.text.empty())
-    add_chunk(format_.delta_choice(event.index, event.event.text), out);
-  if (event.event.finish)
-    add_chunk(format_.closing_choice(event.index, event.event.finish->reason), out);
+void Answer::add_chunks(const GroupEvent& event, std::string& out) {
+  ChoiceExtras& extras = progress_.choices()[event.index].extras;
+  Event shown = event.event;
+  shown.text = extras.take_echo() + shown.text;
+  auto choice = format_.delta_choice(event.index, shown);
+  if (!choice && extras.has_news()) choice = format_.empty_choice(event.index);
+  if (choice) {
+    extras.write(*choice);
+    add_chunk(std::move(*choice), out);
+  }
+  if (event.event.finish) add_chunk(format_.closing_choice(event.index, *event.event.finish), out);
 }
 
 // RETURNS: the chunks to begin with.
@@ -248,6 +275,7 @@ Task<void> answer_call(
     );
   for (Request& request : call.requests) {
     request.label = exchange.request().id;
+    request.account = exchange.request().owner;
     request.scheduling.key = exchange.request().share;
     request.scheduling.key_weight = exchange.request().weight;
   }

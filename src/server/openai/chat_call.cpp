@@ -3,17 +3,21 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "server/openai/api_model.h"
 #include "server/openai/call.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/messages.h"
+#include "server/openai/tool_fields.h"
 
 namespace mlxs {
 namespace {
@@ -84,47 +88,22 @@ std::string read_template_kwargs(FieldReader& fields) {
 }
 
 // RETURNS: the tools for the template; empty for none.
-std::string read_tools(FieldReader& fields) {
+std::string read_tools(FieldReader& fields, const ToolParams& params) {
   const json::array* tools = fields.array("tools");
-  const json::value* choice = fields.any("tool_choice");
-  static_cast<void>(fields.boolean("parallel_tool_calls"));
-  const std::string choice_path = fields.path_of("tool_choice");
-  if (choice != nullptr && !choice->is_string() && !choice->is_object())
-    throw_wrong_type(choice_path, "a string or an object", *choice);
-  const std::string_view word = choice != nullptr && choice->is_string()
-                                    ? to_view(choice->get_string())
-                                    : std::string_view("auto");
-  const bool is_forced = choice != nullptr && (choice->is_object() || word == "required");
-  if (is_forced) unsupported(choice_path, "has only none and auto on this server");
-  if (word != "auto" && word != "none") {
-    throw Error(
-        ErrorCode::invalid_value,
-        fmt::format(
-            "{} must be none, auto, required or an object, got {}",
-            choice_path,
-            json_quote(word.substr(0, 40))
-        ),
-        choice_path
-    );
-  }
   if (tools == nullptr) return {};
   std::string text = normalize_tools(*tools, fields.path_of("tools"));
-  return word == "none" || tools->empty() ? std::string() : text;
+  return params.choice == ToolChoice::none || tools->empty() ? std::string() : text;
 }
 
-void check_response_format(FieldReader& fields) {
-  const json::value* value = fields.any("response_format");
-  if (value == nullptr) return;
-  const std::string path = fields.path_of("response_format");
-  FieldReader format(*value, path);
-  const auto type = format.word("type", {"text", "json_object", "json_schema"});
-  if (!type)
-    throw Error(
-        ErrorCode::invalid_request, fmt::format("{}.type is missing", path), path + ".type"
-    );
-  if (*type != "text")
-    unsupported(path, fmt::format("of type {} is not supported by this server", *type));
-  format.finish();
+// vLLM's name of the limit, and where it is given among the template's variables.
+ReasoningParams read_reasoning(FieldReader& fields, CommonFields& common) {
+  static constexpr IntegerRule kBudget{
+      "thinking_token_budget", 0, std::numeric_limits<std::int32_t>::max()
+  };
+  ReasoningParams reasoning;
+  if (const auto budget = fields.integer(kBudget)) reasoning.max_tokens = static_cast<int>(*budget);
+  common.reply.include_reasoning = fields.boolean("include_reasoning").value_or(true);
+  return reasoning;
 }
 
 void check_modalities(FieldReader& fields) {
@@ -138,11 +117,6 @@ void check_modalities(FieldReader& fields) {
 }
 
 void check_unsupported(FieldReader& fields) {
-  if (fields.boolean("logprobs").value_or(false))
-    unsupported("logprobs", "is not supported by this server; leave it out");
-  static constexpr IntegerRule kTopLogprobs{"top_logprobs", 0, 20};
-  if (fields.integer(kTopLogprobs).value_or(0) > 0)
-    unsupported("top_logprobs", "is not supported by this server; leave it out");
   if (fields.boolean("continue_final_message").value_or(false)) {
     unsupported("continue_final_message", "is not supported by this server; leave it out");
   }
@@ -156,13 +130,7 @@ void check_unsupported(FieldReader& fields) {
        "web_search_options",
        "chat_template",
        "documents",
-       "echo",
-       "guided_json",
-       "guided_regex",
-       "guided_choice",
-       "guided_grammar",
-       "structured_outputs",
-       "min_tokens"}
+       "echo"}
   );
 }
 
@@ -175,18 +143,24 @@ Call parse_chat_call(std::string_view body, const ApiModel& model) {
   const json::array* messages = fields.array("messages");
   if (messages == nullptr)
     throw Error(ErrorCode::invalid_request, "you must provide a messages parameter", "messages");
+  read_chat_logprobs(fields, common.sampling.logprobs);
+  read_tokens_of_reply(fields, model, common);
   check_unsupported(fields);
-  check_response_format(fields);
   check_modalities(fields);
+  const ToolParams tools = read_tool_params(fields);
+  const ReasoningParams reasoning = read_reasoning(fields, common);
   ChatPrompt prompt;
-  prompt.tools_json = read_tools(fields);
+  prompt.tools_json = read_tools(fields, tools);
   prompt.template_kwargs_json = read_template_kwargs(fields);
   prompt.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
   fields.finish();
   prompt.messages_json = normalize_messages(*messages, "messages");
   std::vector<Prompt> prompts;
   prompts.emplace_back(std::move(prompt));
-  return make_call(std::move(common), prompts);
+  Call call = make_call(std::move(common), prompts);
+  call.requests.front().tools = tools;
+  call.requests.front().reasoning = reasoning;
+  return call;
 }
 
 }  // namespace mlxs

@@ -16,6 +16,8 @@
 #include "mlx_serving/error.h"
 #include "mlx_serving/request.h"
 #include "mlx_serving/sampling.h"
+#include "server/door/constraint_fields.h"
+#include "server/door/sampler_fields.h"
 #include "server/openai/api_model.h"
 #include "server/openai/call.h"
 #include "server/openai/field_reader.h"
@@ -238,15 +240,28 @@ CommonFields read_common_fields(FieldReader& fields, const ApiModel& model) {
   common.sampling = model.info.default_sampling;
   read_sampling(fields, common.sampling);
   read_logit_bias(fields, model.info.vocab_size, common.sampling);
+  read_llama_samplers(fields, common.sampling);
   read_stop(fields, model.info.vocab_size, common.stop);
+  read_token_rules(fields, model.info.vocab_size, common.sampling, common.stop);
+  common.truncate_prompt_tokens = read_truncation(fields);
   read_max_tokens(fields, common.stop);
   read_scheduling(fields, common.scheduling);
   read_prefix_cache(fields, common.prefix_cache);
+  common.constraint = read_constraint(fields);
   common.num_choices = static_cast<std::size_t>(fields.integer(kNumChoices).value_or(1));
   common.reply = read_reply_options(fields);
   check_metadata(fields);
   check_harmless_values(fields);
   return common;
+}
+
+void read_tokens_of_reply(FieldReader& fields, const ApiModel& model, CommonFields& common) {
+  common.reply.tokens = read_token_reply(fields, model.info.vocab_size, common.sampling.logprobs);
+  if (common.reply.tokens.has_prompt_logprobs && common.reply.is_stream) {
+    throw Error(
+        ErrorCode::invalid_value, "prompt_logprobs is not told in a stream", "prompt_logprobs"
+    );
+  }
 }
 
 Call make_call(CommonFields fields, const std::vector<Prompt>& prompts) {
@@ -257,10 +272,13 @@ Call make_call(CommonFields fields, const std::vector<Prompt>& prompts) {
   for (const Prompt& prompt : prompts) {
     Request request;
     request.prompt = prompt;
+    request.truncate_prompt_tokens = fields.truncate_prompt_tokens;
+    request.returns_prompt = fields.reply.tokens.has_token_ids || fields.reply.tokens.is_echo;
     request.sampling = fields.sampling;
     request.stop = fields.stop;
     request.scheduling = fields.scheduling;
     request.prefix_cache = fields.prefix_cache;
+    request.constraint = fields.constraint;
     call.requests.push_back(std::move(request));
   }
   return call;

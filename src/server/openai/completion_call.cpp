@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "mlx_serving/error.h"
@@ -13,14 +14,13 @@
 #include "server/openai/api_model.h"
 #include "server/openai/call.h"
 #include "server/openai/field_reader.h"
+#include "server/openai/prompt_input.h"
 
 namespace mlxs {
 namespace {
 
 constexpr std::size_t kMaxPrompts = 64;
 constexpr int kDefaultMaxTokens = 16;  // OpenAI's
-constexpr std::string_view kPromptForms =
-    "a string, an array of strings, an array of token ids or an array of such arrays";
 
 [[noreturn]] void unsupported(const std::string& path) {
   throw Error(
@@ -30,74 +30,43 @@ constexpr std::string_view kPromptForms =
   );
 }
 
-std::vector<std::int32_t> read_token_ids(
-    const json::array& ids, const std::string& path, int vocab_size
+// With log probabilities the prompt's are shown, too, with as many of the likeliest tokens.
+void read_echo(FieldReader& fields, CommonFields& common) {
+  if (!fields.boolean("echo").value_or(false)) return;
+  common.reply.tokens.is_echo = true;
+  LogprobParams& logprobs = common.sampling.logprobs;
+  if (logprobs.num_top && !logprobs.prompt_num_top) logprobs.prompt_num_top = logprobs.num_top;
+}
+
+// Turns prompts into what a model that was trained to fill in the middle expects.
+void add_suffix(
+    std::string_view suffix,
+    const ModelInfo& model,
+    const ReplyOptions& reply,
+    std::vector<Prompt>& prompts
 ) {
-  if (ids.empty())
-    throw Error(ErrorCode::invalid_value, fmt::format("{} must not be empty", path), path);
-  const IntegerRule rule{"prompt", 0, vocab_size - 1};
-  std::vector<std::int32_t> tokens;
-  tokens.reserve(ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    // The path of an element is built only for the message: prompts have many.
-    const auto* id = ids[i].if_int64();
-    const bool is_valid = id != nullptr && *id >= rule.min && *id <= rule.max;
-    const auto token = is_valid ? *id : checked_integer(ids[i], rule, element_path(path, i));
-    tokens.push_back(static_cast<std::int32_t>(token));
-  }
-  return tokens;
-}
-
-Prompt read_listed_prompt(const json::value& value, const std::string& path, int vocab_size) {
-  if (value.is_string()) return std::string(to_view(value.get_string()));
-  if (value.is_array()) return read_token_ids(value.get_array(), path, vocab_size);
-  throw_wrong_type(path, "a string or an array of token ids", value);
-}
-
-std::vector<Prompt> read_prompts(const json::value& value, int vocab_size) {
-  std::vector<Prompt> prompts;
-  if (value.is_string()) {
-    prompts.emplace_back(std::string(to_view(value.get_string())));
-    return prompts;
-  }
-  if (!value.is_array()) throw_wrong_type("prompt", kPromptForms, value);
-  const json::array& items = value.get_array();
-  if (items.empty()) throw Error(ErrorCode::invalid_value, "prompt must not be empty", "prompt");
-  if (items.front().is_number()) {
-    prompts.emplace_back(read_token_ids(items, "prompt", vocab_size));
-    return prompts;
-  }
-  if (items.size() > kMaxPrompts) {
+  const FillInMiddle& marks = model.fill_in_middle;
+  if (marks.prefix.empty()) {
     throw Error(
-        ErrorCode::invalid_value,
-        fmt::format("prompt has {} entries, the limit is {}", items.size(), kMaxPrompts),
-        "prompt"
+        ErrorCode::unsupported,
+        fmt::format("suffix needs a model with fill-in-the-middle tokens; {} has none", model.name),
+        "suffix"
     );
   }
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].kind() != items.front().kind()) throw_wrong_type("prompt", kPromptForms, items[i]);
-    prompts.push_back(read_listed_prompt(items[i], element_path("prompt", i), vocab_size));
+  if (reply.tokens.is_echo)
+    throw Error(ErrorCode::invalid_value, "suffix and echo exclude each other", "suffix");
+  for (Prompt& prompt : prompts) {
+    const auto* text = std::get_if<std::string>(&prompt);
+    if (text == nullptr)
+      throw Error(ErrorCode::invalid_value, "suffix needs a prompt of text, not of ids", "suffix");
+    prompt = fmt::format("{}{}{}{}{}", marks.prefix, *text, marks.suffix, suffix, marks.middle);
   }
-  return prompts;
 }
 
 void check_unsupported(FieldReader& fields, std::size_t num_choices) {
-  static constexpr IntegerRule kLogprobs{"logprobs", 0, 5};
-  if (fields.integer(kLogprobs)) unsupported("logprobs");
-  if (fields.boolean("echo").value_or(false)) unsupported("echo");
-  if (!fields.string("suffix").value_or("").empty()) unsupported("suffix");
   static constexpr IntegerRule kBestOf{"best_of", 1, 20};
   const auto best_of = fields.integer(kBestOf);
   if (best_of && *best_of != static_cast<std::int64_t>(num_choices)) unsupported("best_of");
-  fields.refuse(
-      {"response_format",
-       "guided_json",
-       "guided_regex",
-       "guided_choice",
-       "guided_grammar",
-       "structured_outputs",
-       "min_tokens"}
-  );
 }
 
 }  // namespace
@@ -110,9 +79,17 @@ Call parse_completion_call(std::string_view body, const ApiModel& model) {
   const json::value* prompt = fields.any("prompt");
   if (prompt == nullptr)
     throw Error(ErrorCode::invalid_request, "you must provide a prompt parameter", "prompt");
+  read_completion_logprobs(fields, common.sampling.logprobs);
+  read_tokens_of_reply(fields, model, common);
+  read_echo(fields, common);
+  const std::string_view suffix = fields.string("suffix").value_or("");
   check_unsupported(fields, common.num_choices);
   fields.finish();
-  return make_call(std::move(common), read_prompts(*prompt, model.info.vocab_size));
+  std::vector<Prompt> prompts = read_prompt_input(
+      *prompt, {.field = "prompt", .vocab_size = model.info.vocab_size, .max_prompts = kMaxPrompts}
+  );
+  if (!suffix.empty()) add_suffix(suffix, model.info, common.reply, prompts);
+  return make_call(std::move(common), prompts);
 }
 
 }  // namespace mlxs

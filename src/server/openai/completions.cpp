@@ -10,6 +10,7 @@
 #include "server/http/task.h"
 #include "server/openai/answer.h"
 #include "server/openai/call.h"
+#include "server/openai/choice_extras.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/reply.h"
 #include "server/openai/routes.h"
@@ -32,20 +33,26 @@ class CompletionFormat final : public ReplyFormat {
   [[nodiscard]] std::string_view whole_name() const override { return "text_completion"; }
   [[nodiscard]] std::string_view chunk_name() const override { return "text_completion"; }
   [[nodiscard]] std::string_view prompt_param() const override { return "prompt"; }
+  [[nodiscard]] LogprobForm logprob_form() const override { return LogprobForm::completion; }
 
-  [[nodiscard]] json::object whole_choice(
-      std::size_t index, std::string_view text, FinishReason reason
-  ) const override {
-    return text_choice(index, text, finish_word(reason));
+  [[nodiscard]] json::object whole_choice(std::size_t index, const ChoiceResult& result)
+      const override {
+    return text_choice(index, result.text, finish_word(result.finish));
   }
   [[nodiscard]] std::optional<json::object> opening_choice(std::size_t) const override {
     return std::nullopt;
   }
-  [[nodiscard]] json::object delta_choice(std::size_t index, std::string_view text) const override {
-    return text_choice(index, text, nullptr);
+  [[nodiscard]] std::optional<json::object> delta_choice(std::size_t index, const Event& event)
+      const override {
+    if (event.text.empty()) return std::nullopt;
+    return text_choice(index, event.text, nullptr);
   }
-  [[nodiscard]] json::object closing_choice(std::size_t index, FinishReason reason) const override {
-    return text_choice(index, "", finish_word(reason));
+  [[nodiscard]] json::object empty_choice(std::size_t index) const override {
+    return text_choice(index, "", nullptr);
+  }
+  [[nodiscard]] json::object closing_choice(std::size_t index, const Finish& finish)
+      const override {
+    return text_choice(index, "", finish_word(finish));
   }
 };
 

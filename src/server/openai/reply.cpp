@@ -29,6 +29,7 @@ json::object usage_object(const Usage& usage) {
   object["completion_tokens"] = usage.completion_tokens;
   object["total_tokens"] = std::int64_t{usage.prompt_tokens} + usage.completion_tokens;
   object["prompt_tokens_details"] = std::move(details);
+  object["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning_tokens}};
   return object;
 }
 
@@ -41,8 +42,9 @@ json::object cache_miss_object(const CacheReport& report) {
   return object;
 }
 
-json::string_view finish_word(FinishReason reason) {
-  return reason == FinishReason::length ? "length" : "stop";
+json::string_view finish_word(const Finish& finish) {
+  if (finish.reason == FinishReason::length) return "length";
+  return finish.num_tool_calls > 0 ? "tool_calls" : "stop";
 }
 
 // JSON text has no line breaks of its own, so one data line holds it.

@@ -7,11 +7,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "mlx_serving/event.h"
+#include "server/openai/choice_extras.h"
 
 namespace mlxs {
+
+// A choice of a whole reply.
+struct ChoiceResult {
+  std::string text;
+  std::string reasoning;
+  std::vector<ToolCallDelta> tool_calls;
+  Finish finish;
+};
 
 // The form of one endpoint's choices.
 class ReplyFormat {
@@ -22,15 +32,19 @@ class ReplyFormat {
   [[nodiscard]] virtual std::string_view chunk_name() const = 0;  // and of a chunk
   [[nodiscard]] virtual std::string_view prompt_param(
   ) const = 0;  // the field that holds the prompt
+  [[nodiscard]] virtual LogprobForm logprob_form() const = 0;
 
-  [[nodiscard]] virtual json::object whole_choice(
-      std::size_t index, std::string_view text, FinishReason reason
-  ) const = 0;
+  [[nodiscard]] virtual json::object whole_choice(std::size_t index, const ChoiceResult& result)
+      const = 0;
   [[nodiscard]] virtual std::optional<json::object> opening_choice(std::size_t index
   ) const = 0;  // of a stream
-  [[nodiscard]] virtual json::object delta_choice(std::size_t index, std::string_view text)
-      const = 0;
-  [[nodiscard]] virtual json::object closing_choice(std::size_t index, FinishReason reason)
+  // RETURNS: nothing where the event has nothing to show.
+  [[nodiscard]] virtual std::optional<json::object> delta_choice(
+      std::size_t index, const Event& event
+  ) const = 0;
+  // RETURNS: a delta without anything, for what is told beside it.
+  [[nodiscard]] virtual json::object empty_choice(std::size_t index) const = 0;
+  [[nodiscard]] virtual json::object closing_choice(std::size_t index, const Finish& finish)
       const = 0;
 };
 
@@ -51,7 +65,7 @@ struct ReplyHead {
 [[nodiscard]] json::object cache_miss_object(const CacheReport& report);
 
 // RETURNS: OpenAI's word for the reason of a choice that ended well.
-[[nodiscard]] json::string_view finish_word(FinishReason reason);
+[[nodiscard]] json::string_view finish_word(const Finish& finish);
 
 // RETURNS: one server-sent event that carries `body`.
 [[nodiscard]] std::string sse_event(std::string_view body);

@@ -1,4 +1,4 @@
-// What asks for tools, reasoning, a form of the output or OpenAI's own storage is refused by name.
+// What asks for OpenAI's own tools or storage is refused by name.
 #include "server/responses/call.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -15,12 +15,16 @@
 
 #include "base/json.h"
 #include "mlx_serving/error.h"
+#include "mlx_serving/output.h"
 #include "mlx_serving/request.h"
 #include "server/door/answer_one.h"
+#include "server/door/constraint_fields.h"
 #include "server/door/neutral_fields.h"
 #include "server/http/service.h"
 #include "server/openai/api_model.h"
 #include "server/openai/field_reader.h"
+#include "server/openai/messages.h"
+#include "server/openai/tool_fields.h"
 #include "server/responses/input_items.h"
 
 namespace mlxs {
@@ -32,10 +36,9 @@ constexpr NumberRule kTopP{"top_p", 0.0, 1.0};
 constexpr IntegerRule kMaxOutputTokens{"max_output_tokens", 1, kInt32Max};
 constexpr IntegerRule kMaxToolCalls{"max_tool_calls", 1, kInt32Max};
 constexpr std::size_t kMaxMetadata = 16;
-constexpr std::array<std::string_view, 4> kEmpty = {
-    "tools", "include", "context_management", "conversation"
-};
-constexpr std::array kNoTopLogprobs = {NeutralNumber{"top_logprobs", 0.0}};
+constexpr std::array<std::string_view, 2> kEmpty = {"context_management", "conversation"};
+constexpr IntegerRule kTopLogprobs{"top_logprobs", 0, 20};
+constexpr std::string_view kIncludeLogprobs = "message.output_text.logprobs";
 
 void read_model(FieldReader& fields, const ApiModel& model, ResponsesCall& call) {
   const auto name = fields.string("model");
@@ -60,16 +63,30 @@ void read_sampling(FieldReader& fields, const ApiModel& model, ResponsesCall& ca
   call.echo["max_output_tokens"] = *max_tokens;
 }
 
-void read_text_options(FieldReader& fields) {
+// Of what a response may include there are only the log probabilities.
+void read_logprobs(FieldReader& fields, ResponsesCall& call) {
+  const auto num_top = fields.integer(kTopLogprobs);
+  bool is_included = false;
+  if (const json::array* include = fields.array("include")) {
+    for (std::size_t i = 0; i < include->size(); ++i) {
+      const std::string path = element_path(fields.path_of("include"), i);
+      if (checked_string((*include)[i], path) != kIncludeLogprobs) throw_unsupported(path);
+      is_included = true;
+    }
+  }
+  call.echo["top_logprobs"] = num_top.value_or(0);
+  if (num_top.value_or(0) > 0 || is_included)
+    call.door.request.sampling.logprobs.num_top = static_cast<int>(num_top.value_or(0));
+}
+
+void read_text_options(FieldReader& fields, ResponsesCall& call) {
   const json::value* value = fields.any("text");
   if (value == nullptr) return;
   FieldReader text(*value, fields.path_of("text"));
   text.refuse({"verbosity"});
-  if (const json::value* format_value = text.any("format")) {
-    FieldReader format(*format_value, text.path_of("format"));
-    const auto type = format.word("type", {"text", "json_object", "json_schema"});
-    if (!type || *type != "text") throw_unsupported(format.path_of("type"));
-    format.finish();
+  if (const json::value* format = text.any("format")) {
+    call.door.request.constraint = read_format(*format, text.path_of("format"));
+    call.echo["text"] = json::object{{"format", *format}};
   }
   text.finish();
 }
@@ -84,14 +101,33 @@ void read_reasoning(FieldReader& fields) {
   reasoning.finish();
 }
 
-void read_tools(FieldReader& fields) {
+// A function has no object of its own here, which templates want.
+json::object read_tool(const json::value& value, const std::string& path) {
+  FieldReader tool(value, path);
+  const auto type = tool.string("type");
+  if (!type) throw Error(ErrorCode::invalid_request, path + ".type is missing", path + ".type");
+  if (*type != "function") throw_unsupported(path + ".type " + std::string(*type));
+  json::object function = value.as_object();
+  function.erase("type");
+  tool.accept({"name", "description", "parameters", "strict"});
+  tool.finish();
+  return {{"type", "function"}, {"function", std::move(function)}};
+}
+
+void read_tools(FieldReader& fields, ResponsesCall& call) {
   check_empty(fields, kEmpty);
-  static_cast<void>(fields.boolean("parallel_tool_calls"));
   static_cast<void>(fields.integer(kMaxToolCalls));
-  const json::value* choice = fields.any("tool_choice");
-  if (choice == nullptr) return;
-  const json::string* word = choice->if_string();
-  if (word == nullptr || (*word != "auto" && *word != "none")) throw_unsupported("tool_choice");
+  call.door.request.tools = read_tool_params(fields);
+  call.echo["parallel_tool_calls"] = call.door.request.tools.is_parallel;
+  if (const json::value* choice = fields.any("tool_choice")) call.echo["tool_choice"] = *choice;
+  const json::array* tools = fields.array("tools");
+  if (tools == nullptr || tools->empty()) return;
+  call.echo["tools"] = *tools;
+  json::array functions;
+  for (std::size_t i = 0; i < tools->size(); ++i)
+    functions.push_back(read_tool((*tools)[i], element_path("tools", i)));
+  std::string text = normalize_tools(functions, "tools");
+  if (call.door.request.tools.choice != ToolChoice::none) call.tools_json = std::move(text);
 }
 
 void read_metadata(FieldReader& fields, ResponsesCall& call) {
@@ -160,8 +196,8 @@ void read_conversation(FieldReader& fields, IdSource& ids, ResponsesCall& call) 
   call.previous_response_id = std::string(previous.value_or(""));
   call.echo["previous_response_id"] =
       previous ? json::value(to_json_view(*previous)) : json::value(nullptr);
-  read_tools(fields);
-  read_text_options(fields);
+  read_tools(fields, call);
+  read_text_options(fields, call);
   read_reasoning(fields);
   fields.refuse({"prompt", "moderation", "image", "access_programs", "background_options"});
   fields.accept({"prompt_cache_options"});
@@ -179,7 +215,7 @@ ResponsesCall parse_responses_call(std::string_view body, const ApiModel& model,
   read_metadata(fields, call);
   read_harmless(fields, call);
   read_stream(fields, call);
-  check_neutral_numbers(fields, kNoTopLogprobs);
+  read_logprobs(fields, call);
   read_conversation(fields, ids, call);
   fields.finish();
   return call;

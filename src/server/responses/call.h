@@ -16,6 +16,7 @@ struct ResponsesCall {
   DoorCall door;  // without its prompt, which also needs what went before
   ResponseInput input;
   std::string instructions;          // empty: none
+  std::string tools_json;            // for ChatPrompt; empty: none
   std::string previous_response_id;  // empty: none
   json::object echo;                 // fields of the request that the response repeats
   bool is_stored = true;

@@ -83,13 +83,14 @@ Task<json::array> conversation_of(
   co_return messages;
 }
 
-ChatPrompt prompt_of(const std::string& instructions, const json::array& conversation) {
+ChatPrompt prompt_of(const ResponsesCall& call, const json::array& conversation) {
   json::array messages;
-  if (!instructions.empty())
-    messages.push_back(json::object{{"role", "system"}, {"content", instructions}});
+  if (!call.instructions.empty())
+    messages.push_back(json::object{{"role", "system"}, {"content", call.instructions}});
   for (const json::value& message : conversation) messages.push_back(message);
   ChatPrompt prompt;
   prompt.messages_json = normalize_messages(messages, "input");
+  prompt.tools_json = call.tools_json;
   return prompt;
 }
 
@@ -125,7 +126,7 @@ Task<void> handle_response_create(const ApiContext& context, Exchange& exchange)
   ResponsesCall call =
       parse_responses_call(exchange.request().body, context.model, context.service.ids);
   const json::array conversation = co_await conversation_of(context, exchange, call);
-  call.door.request.prompt = prompt_of(call.instructions, conversation);
+  call.door.request.prompt = prompt_of(call, conversation);
   ResponseForm form = make_form(context, exchange, call, conversation);
   if (!call.is_background) {
     co_await answer_one(context, exchange, std::move(call.door), form);
@@ -149,7 +150,7 @@ Task<void> handle_response_token_count(const ApiContext& context, Exchange& exch
   const ResponsesCall call =
       parse_input_tokens_call(exchange.request().body, context.model, context.service.ids);
   const json::array conversation = co_await conversation_of(context, exchange, call);
-  const Prompt prompt = prompt_of(call.instructions, conversation);
+  const Prompt prompt = prompt_of(call, conversation);
   const std::size_t num_tokens =
       co_await context.offload.run([&] { return context.engine.prompt_token_ids(prompt).size(); });
   json::object body;

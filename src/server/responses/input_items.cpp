@@ -1,4 +1,4 @@
-// Only messages of text: calls, reasoning and references are refused by name.
+// Messages of text, reasoning, and functions' calls and answers; the rest is refused by name.
 #include "server/responses/input_items.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -24,7 +24,8 @@ namespace {
   throw Error(
       ErrorCode::unsupported,
       fmt::format(
-          "{} {}: only messages of text are supported by this server",
+          "{} {}: this server takes messages of text, reasoning, function_call and "
+          "function_call_output",
           path,
           json_quote(type.substr(0, 40))
       ),
@@ -60,7 +61,15 @@ void add_message(
   json::object message;
   message["role"] = role == "developer" ? json::string_view("system") : to_json_view(role);
   message["content"] = text;
-  input.messages.push_back(std::move(message));
+  json::object* last = input.messages.empty() ? nullptr : input.messages.back().if_object();
+  const bool ends_reasoning = role == "assistant" && last != nullptr &&
+                              last->contains("reasoning_content") && last->at("content") == "" &&
+                              !last->contains("tool_calls");
+  if (ends_reasoning) {
+    (*last)["content"] = text;
+  } else {
+    input.messages.push_back(std::move(message));
+  }
   json::object part;
   part["type"] = role == "assistant" ? "output_text" : "input_text";
   part["text"] = text;
@@ -76,12 +85,91 @@ void add_message(
   input.items.push_back(std::move(item));
 }
 
-void read_item(
+// RETURNS: the last message where it is the assistant's, or a new one of it.
+json::object& assistant_message(ResponseInput& input) {
+  json::object* last = input.messages.empty() ? nullptr : input.messages.back().if_object();
+  if (last == nullptr || last->at("role") != "assistant") {
+    input.messages.push_back(json::object{{"role", "assistant"}, {"content", ""}});
+    last = &input.messages.back().get_object();
+  }
+  return *last;
+}
+
+void keep_item(const json::value& value, std::string id, ResponseInput& input) {
+  json::object item = value.as_object();
+  item["id"] = std::move(id);
+  input.items.push_back(std::move(item));
+}
+
+void read_call(
     const json::value& value, const std::string& path, std::string id, ResponseInput& input
 ) {
   FieldReader item(value, path);
-  const auto type = item.string("type");
-  if (type && *type != "message") no_text(path + ".type", *type);
+  item.accept({"type", "id", "status", "namespace"});
+  const auto call_id = item.string("call_id");
+  if (!call_id) missing(path + ".call_id");
+  const auto name = item.string("name");
+  if (!name) missing(path + ".name");
+  const std::string_view arguments = item.string("arguments").value_or("{}");
+  item.finish();
+  json::object function;
+  function["name"] = to_json_view(*name);
+  function["arguments"] = to_json_view(arguments);
+  json::object call;
+  call["id"] = to_json_view(*call_id);
+  call["type"] = "function";
+  call["function"] = std::move(function);
+  json::value& calls = assistant_message(input)["tool_calls"];
+  if (!calls.is_array()) calls = json::array();
+  calls.get_array().push_back(std::move(call));
+  keep_item(value, std::move(id), input);
+}
+
+void read_call_output(
+    const json::value& value, const std::string& path, std::string id, ResponseInput& input
+) {
+  FieldReader item(value, path);
+  item.accept({"type", "id", "status"});
+  const auto call_id = item.string("call_id");
+  if (!call_id) missing(path + ".call_id");
+  const json::value* output = item.any("output");
+  if (output == nullptr) missing(path + ".output");
+  item.finish();
+  json::object message;
+  message["role"] = "tool";
+  message["tool_call_id"] = to_json_view(*call_id);
+  message["content"] = read_content(*output, path + ".output");
+  input.messages.push_back(std::move(message));
+  keep_item(value, std::move(id), input);
+}
+
+// Of an earlier answer that is sent again: it begins the assistant's next message.
+void read_reasoning(
+    const json::value& value, const std::string& path, std::string id, ResponseInput& input
+) {
+  FieldReader item(value, path);
+  item.accept({"type", "id", "status", "summary", "encrypted_content"});
+  std::string text;
+  if (const json::array* parts = item.array("content")) {
+    for (std::size_t i = 0; i < parts->size(); ++i) {
+      FieldReader part((*parts)[i], element_path(path + ".content", i));
+      part.accept({"type"});
+      text += part.string("text").value_or("");
+      part.finish();
+    }
+  }
+  item.finish();
+  if (!text.empty()) {
+    input.messages.push_back(json::object{{"role", "assistant"}, {"content", ""}});
+    input.messages.back().get_object()["reasoning_content"] = text;
+  }
+  keep_item(value, std::move(id), input);
+}
+
+void read_message(
+    const json::value& value, const std::string& path, std::string id, ResponseInput& input
+) {
+  FieldReader item(value, path);
   const auto role = item.word("role", {"user", "assistant", "system", "developer"});
   if (!role) missing(path + ".role");
   const json::value* content = item.any("content");
@@ -89,9 +177,20 @@ void read_item(
   // of an earlier answer that is sent again
   static_cast<void>(item.string("id"));
   static_cast<void>(item.word("status", {"in_progress", "completed", "incomplete"}));
-  item.accept({"phase"});
+  item.accept({"type", "phase"});
   item.finish();
   add_message(*role, read_content(*content, path + ".content"), std::move(id), input);
+}
+
+void read_item(
+    const json::value& value, const std::string& path, std::string id, ResponseInput& input
+) {
+  const auto type = FieldReader(value, path).string("type");
+  if (!type || *type == "message") return read_message(value, path, std::move(id), input);
+  if (*type == "function_call") return read_call(value, path, std::move(id), input);
+  if (*type == "function_call_output") return read_call_output(value, path, std::move(id), input);
+  if (*type == "reasoning") return read_reasoning(value, path, std::move(id), input);
+  no_text(path + ".type", *type);
 }
 
 }  // namespace

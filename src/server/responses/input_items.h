@@ -10,10 +10,11 @@ namespace mlxs {
 
 struct ResponseInput {
   json::array items;     // as GET .../input_items shows them
-  json::array messages;  // {"role", "content"} with texts only
+  json::array messages;  // chat's, with texts only
 };
 
-// ERRORS: Error with the path; unsupported for items and parts that are no text.
+// Calls of tools join the assistant's message before them. ERRORS: Error with the path; unsupported
+// for items other than messages of text, reasoning, and calls and answers of functions.
 [[nodiscard]] ResponseInput read_response_input(FieldReader& fields, IdSource& ids);
 
 }  // namespace mlxs

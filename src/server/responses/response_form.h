@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
+#include "mlx_serving/event.h"
 #include "server/api_context.h"
 #include "server/door/answer_one.h"
 #include "server/http/message.h"
@@ -38,14 +40,33 @@ class ResponseForm final : public DoorForm {
   [[nodiscard]] Task<void> failed(const HttpFault& fault) override;
 
  private:
+  enum class Open { nothing, reasoning, message, call };
+
   [[nodiscard]] std::string event(std::string_view type, json::object members);
-  [[nodiscard]] json::object place() const;  // of the text: item and indices
+  [[nodiscard]] json::object place() const;  // of the open item
+  [[nodiscard]] std::string open_item(json::object item);
+  [[nodiscard]] std::string open_part(json::object part);
+  [[nodiscard]] std::string close_item(std::string_view status);
+  [[nodiscard]] std::string close_call(std::string_view status);
+  [[nodiscard]] std::string close_content(std::string_view status);
+  [[nodiscard]] std::string add_reasoning(const std::string& reasoning);
+  [[nodiscard]] std::string add_text(
+      const std::string& text, const std::vector<TokenLogprobs>& logprobs
+  );
+  [[nodiscard]] std::string add_call(const ToolCallDelta& piece);
+  [[nodiscard]] json::array logprobs_of(const std::vector<TokenLogprobs>& logprobs) const;
   [[nodiscard]] Task<void> store();
 
   const ApiContext& context_;
   ResponseFacts facts_;
   StoredResponse stored_;
   std::int64_t sequence_number_ = 0;
+  Open open_ = Open::nothing;  // the output item that grows
+  int num_items_ = 0;
+  std::string item_id_;
+  std::string content_;           // of the open item
+  json::array content_logprobs_;  // likewise
+  ToolCallDelta call_;            // likewise
 };
 
 }  // namespace mlxs

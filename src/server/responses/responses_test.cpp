@@ -280,17 +280,17 @@ TEST(Responses, AFaultWithinAStreamIsItsLastEventAndStored) {
 TEST(Responses, RefusesByName) {
   TestServer server;
   const std::vector<std::pair<std::string, const char*>> cases = {
-      {R"("tools":[{"type":"function","name":"a"}])", "tools"},
+      {R"("tools":[{"type":"web_search"}])", "tools[0].type web_search"},
       {R"("tool_choice":"required")", "tool_choice"},
-      {R"("text":{"format":{"type":"json_object"}})", "text.format.type"},
+      {R"("text":{"format":{"type":"json_schema"}})", "text.format.json_schema"},
       {R"("text":{"verbosity":"low"})", "text.verbosity"},
       {R"("reasoning":{"effort":"high"})", "reasoning.effort"},
-      {R"("include":["message.output_text.logprobs"])", "include"},
+      {R"("include":["file_search_call.results"])", "include[0]"},
       {R"("truncation":"auto")", "truncation"},
       {R"("background":true,"store":false)", "background"},
       {R"("background":true,"stream":true)", "background"},
       {R"("conversation":"conv_1")", "conversation"},
-      {R"("top_logprobs":2)", "top_logprobs"},
+      {R"("top_logprobs":21)", "top_logprobs"},
       {R"("max_output_tokens":0)", "max_output_tokens"},
       {R"("metadata":{"a":1})", "metadata.a"},
       {R"("nonsense":1)", "nonsense"},
@@ -301,11 +301,7 @@ TEST(Responses, RefusesByName) {
   };
   expect_refused(server, R"({"model":"fake"})", "input");
   expect_refused(server, input("[]"), "input");
-  expect_refused(
-      server,
-      input(R"([{"type":"function_call_output","call_id":"a","output":"b"}])"),
-      "input[0].type"
-  );
+  expect_refused(server, input(R"([{"type":"item_reference","id":"a"}])"), "input[0].type");
   expect_refused(
       server,
       input(R"([{"role":"user","content":[{"type":"input_image"}]}])"),

@@ -115,8 +115,7 @@ Task<void> SocketSession::serve(SocketMessage message) {
       co_await writer_.send(end_message(message.id, SocketStreamEnd::broken));
     }
   }
-  const auto elapsed = std::chrono::duration<double, std::milli>(Clock::now() - start);
-  log_request(service_, exchange, elapsed.count());
+  note_request(service_, exchange, route, Clock::now() - start);
 }
 
 // Faults of a message that is no request have the server's own form.

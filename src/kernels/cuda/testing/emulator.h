@@ -236,8 +236,100 @@ inline void multiply_tile(
   emulator.warp_barrier();
 }
 
+inline void load_rows(unsigned int (&result)[4], const void* row, bool is_transposed) {
+  Emulator& emulator = Emulator::instance();
+  const unsigned int lane = emulator.lane();
+  std::memcpy(emulator.slot(lane), &row, sizeof(row));
+  emulator.warp_barrier();
+  for (unsigned int matrix = 0; matrix < 4; ++matrix) {
+    std::uint32_t halves[2];
+    for (unsigned int i = 0; i < 2; ++i) {
+      const unsigned int across = 2 * (lane % 4) + i;
+      const unsigned int at = is_transposed ? across : lane / 4;
+      const std::uint16_t* source;
+      std::memcpy(&source, emulator.slot(8 * matrix + at), sizeof(source));
+      halves[i] = source[is_transposed ? lane / 4 : across];
+    }
+    result[matrix] = halves[0] | (halves[1] << 16);
+  }
+  emulator.warp_barrier();
+}
+inline void load_matrices(unsigned int (&result)[4], const void* row) {
+  load_rows(result, row, false);
+}
+inline void load_transposed(unsigned int (&result)[4], const void* row) {
+  load_rows(result, row, true);
+}
+
+inline unsigned int transpose_matrix(unsigned int pair) {
+  Emulator& emulator = Emulator::instance();
+  const unsigned int lane = emulator.lane();
+  emulator.slot(lane)[0] = pair;
+  emulator.warp_barrier();
+  unsigned int result = 0;
+  for (unsigned int i = 0; i < 2; ++i) {
+    const unsigned int row = 2 * (lane % 4) + i;
+    const unsigned int column = lane / 4;
+    const std::uint32_t source = emulator.slot(row * 4 + column / 2)[0];
+    result |= (column % 2 != 0 ? source >> 16 : source & 0xffffU) << (16 * i);
+  }
+  emulator.warp_barrier();
+  return result;
+}
+
+template <int kRows>
+inline void multiply_group(
+    float (&d)[kRows / 2], const unsigned int (&a)[4], const void* slab, int step
+) {
+  Emulator& emulator = Emulator::instance();
+  const unsigned int lane = emulator.lane();
+  for (int i = 0; i < 4; ++i) emulator.slot(lane)[i] = a[i];
+  emulator.warp_barrier();
+  for (unsigned int at = 0; at < kRows / 2; ++at) {
+    const unsigned int output = lane / 4 + at % 4 / 2 * 8;
+    const unsigned int row = at / 4 * 8 + lane % 4 * 2 + at % 2;
+    for (unsigned int k = 0; k < 16; ++k) {
+      const std::uint32_t pair = emulator.slot(output % 8 * 4 + k % 8 / 2)[output / 8 + k / 8 * 2];
+      const unsigned int unit = (2 * static_cast<unsigned int>(step) + k / 8) ^ (row % 8);
+      std::uint16_t right;
+      std::memcpy(
+          &right,
+          static_cast<const char*>(slab) + row / 8 * 1024 + row % 8 * 128 + unit * 16 + k % 8 * 2,
+          sizeof(right)
+      );
+      d[at] += (k % 2 != 0 ? high_float(pair) : low_float(pair)) * half_value(right);
+    }
+  }
+  emulator.warp_barrier();
+}
+inline void open_group() {}
+inline void close_group() {}
+template <int kNumOpen>
+inline void await_group() {}
+inline void settle(float&) {}
+
+using ByteBarrier = unsigned long long;
+inline void make_barrier(ByteBarrier*) {}
+inline void announce_bytes(ByteBarrier*, int) {}
+inline void start_bytes(void* shared, const void* global, int num_bytes, ByteBarrier*) {
+  std::memcpy(shared, global, static_cast<std::size_t>(num_bytes));
+}
+inline void await_bytes(ByteBarrier*, int) {}
+
+inline void start_copy(void* shared, const void* global, bool is_inside) {
+  if (is_inside) {
+    std::memcpy(shared, global, 16);
+  } else {
+    std::memset(shared, 0, 16);
+  }
+}
+inline void close_copies() {}
+template <int kNumOpen>
+inline void await_copies() {}
+inline void await_previous() {}
+inline void let_next_start() {}
+
 inline Vec4 load_streamed(const void* address) { return *static_cast<const Vec4*>(address); }
-inline Vec4 load_constant(const void* address) { return *static_cast<const Vec4*>(address); }
 
 }  // namespace mlxs::cuda
 
@@ -251,6 +343,8 @@ inline Vec4 load_constant(const void* address) { return *static_cast<const Vec4*
 #define gridDim (::mlxs::cuda::Emulator::instance().grid())
 #define blockDim (::mlxs::cuda::Emulator::instance().block_size())
 
+#define MLXS_DYNAMIC_SHARED(name) alignas(1024) static unsigned char name[232448]
+
 inline void __syncthreads() { ::mlxs::cuda::Emulator::instance().block_barrier(); }
 inline void __syncwarp() { ::mlxs::cuda::Emulator::instance().warp_barrier(); }
 inline void __threadfence() {}
@@ -263,6 +357,14 @@ inline float __shfl_xor_sync(unsigned int, float value, int distance) {
   const float other =
       ::mlxs::cuda::float_of(emulator.slot(emulator.lane() ^ static_cast<unsigned int>(distance))[0]
       );
+  emulator.warp_barrier();
+  return other;
+}
+inline int __shfl_sync(unsigned int, int value, int lane) {
+  ::mlxs::cuda::Emulator& emulator = ::mlxs::cuda::Emulator::instance();
+  emulator.slot(emulator.lane())[0] = static_cast<std::uint32_t>(value);
+  emulator.warp_barrier();
+  const int other = static_cast<int>(emulator.slot(static_cast<unsigned int>(lane))[0]);
   emulator.warp_barrier();
   return other;
 }
