@@ -1,5 +1,5 @@
-// The best token of each row, the first of equals, and whether its logits are all numbers. A threadgroup of 256 threads a row;
-// 64 bytes of threadgroup memory.
+// The best token of each row, the first of equals, and whether its logits are all numbers. A
+// threadgroup of 256 threads a row; 64 bytes of threadgroup memory.
 //
 // Intensity: 3 operations for each 4 bytes: bound by memory; 0.6 MB a row of Llama 3's vocabulary.
 struct BestToken {
@@ -29,7 +29,9 @@ kernel void argmax_rows(
     best = better(best, BestToken{values[i], i});
   }
   for (ushort distance = 16; distance > 0; distance /= 2) {
-    const BestToken other = {simd_shuffle_xor(best.logit, distance), simd_shuffle_xor(best.token, distance)};
+    const BestToken other = {
+        simd_shuffle_xor(best.logit, distance), simd_shuffle_xor(best.token, distance)
+    };
     best = better(best, other);
   }
   is_valid = simd_all(is_valid);

@@ -1,10 +1,10 @@
-// Products for at most eight rows: each SIMD-group streams four rows of weights once, whatever the number of rows of x, and its
-// lanes take 16 (4 bits) or 8 neighbouring columns in turn. A row's sum is in the same order for every batch.
-// MLXS_WEIGHT_BITS is 16 (Half), 4 or 8, MLXS_GROUP_SIZE the quantization's. No threadgroup memory.
+// Products for at most eight rows: each SIMD-group streams four rows of weights once, whatever the
+// number of rows of x, and its lanes take 16 (4 bits) or 8 neighbouring columns in turn. A row's
+// sum is in the same order for every batch. MLXS_WEIGHT_BITS is 16 (Half), 4 or 8, MLXS_GROUP_SIZE
+// the quantization's. No threadgroup memory.
 //
-// Intensity: 2 R operations a weight of 0.56 (4 bits), 1.06 or 2 bytes, 3.6 R a byte at 4 bits; M1 to M5 have 20 to 45 float32
-// operations a byte of bandwidth: bound by memory up to eight rows. More rows are compute's: MLX's own products, tiled for the
-// matrix units, are as good on paper.
+// Intensity: 2 R operations a weight of 0.56 (4 bits), 1.06 or 2 bytes, 3.6 R a byte at 4 bits.
+// More rows are compute's, for which MLX has products of its own on the matrix units.
 constant constexpr int kOutputs = 4;  // of a SIMD-group
 constant constexpr int kLinearSimdGroups = 2;
 constant constexpr int kChunk = MLXS_WEIGHT_BITS == 4 ? 16 : 8;  // columns of a lane at once
@@ -27,12 +27,12 @@ inline void load_weights(const device uchar* weight, long at, thread float* valu
 
 template <int kRows, int kFinish>
 inline void linear_rows(
-    const device uchar* weight,  // [N, K]
-    const device Half* scales,   // quantized: [N, K / group]
-    const device Half* biases,   // as scales
-    const device Half* bias,     // [N], where has_bias
-    const device Half* x,        // [R, K]
-    const device Half* residual, // _residual: [R, N]; may be `out`
+    const device uchar* weight,   // [N, K]
+    const device Half* scales,    // quantized: [N, K / group]
+    const device Half* biases,    // as scales
+    const device Half* bias,      // [N], where has_bias
+    const device Half* x,         // [R, K]
+    const device Half* residual,  // _residual: [R, N]; may be `out`
     device void* out,
     const constant LinearParams& p,
     uint3 group,
@@ -46,7 +46,8 @@ inline void linear_rows(
   if (first >= limit) return;
   int outputs[kOutputs];
   for (int i = 0; i < kOutputs; ++i) {
-    const int inside = min(first + i % width, limit - 1);  // beyond the end: one that is there, not written
+    const int inside =
+        min(first + i % width, limit - 1);  // beyond the end: one that is there, not written
     outputs[i] = inside + (kFinish == kGated ? i / width * p.gate_offset : 0);
   }
   float sums[kOutputs][kRows];
@@ -107,16 +108,23 @@ inline void linear_rows(
 }
 
 // grid: (outputs / (8, gated 4), rows / ROWS); threadgroup: 64 threads.
-#define MLXS_LINEAR_KERNEL(ROWS, NAME, FINISH)                                                                  \
-  kernel void linear_##ROWS##_##NAME(                                                                           \
-      const device uchar* weight [[buffer(0)]], const device Half* scales [[buffer(1)]],                        \
-      const device Half* biases [[buffer(2)]], const device Half* bias [[buffer(3)]],                           \
-      const device Half* x [[buffer(4)]], const device Half* residual [[buffer(5)]],                            \
-      device void* out [[buffer(6)]], const constant LinearParams& p [[buffer(7)]],                             \
-      uint3 group [[threadgroup_position_in_grid]], uint simd_group [[simdgroup_index_in_threadgroup]],         \
-      uint lane [[thread_index_in_simdgroup]]                                                                   \
-  ) {                                                                                                           \
-    linear_rows<ROWS, FINISH>(weight, scales, biases, bias, x, residual, out, p, group, simd_group, lane);      \
+#define MLXS_LINEAR_KERNEL(ROWS, NAME, FINISH)                                     \
+  kernel void linear_##ROWS##_##NAME(                                              \
+      const device uchar* weight [[buffer(0)]],                                    \
+      const device Half* scales [[buffer(1)]],                                     \
+      const device Half* biases [[buffer(2)]],                                     \
+      const device Half* bias [[buffer(3)]],                                       \
+      const device Half* x [[buffer(4)]],                                          \
+      const device Half* residual [[buffer(5)]],                                   \
+      device void* out [[buffer(6)]],                                              \
+      const constant LinearParams& p [[buffer(7)]],                                \
+      uint3 group [[threadgroup_position_in_grid]],                                \
+      uint simd_group [[simdgroup_index_in_threadgroup]],                          \
+      uint lane [[thread_index_in_simdgroup]]                                      \
+  ) {                                                                              \
+    linear_rows<ROWS, FINISH>(                                                     \
+        weight, scales, biases, bias, x, residual, out, p, group, simd_group, lane \
+    );                                                                             \
   }
 #define MLXS_LINEAR(ROWS)                       \
   MLXS_LINEAR_KERNEL(ROWS, store, kStore)       \

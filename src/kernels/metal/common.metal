@@ -1,4 +1,5 @@
-// What the kernels share. MLXS_HALF is 0 for bfloat, 1 for half: the type of activations. In front of it stand
+// What the kernels share. MLXS_HALF is 0 for bfloat, 1 for half: the type of activations. In front
+// of it stand
 // `#include <metal_stdlib>` and `using namespace metal`, written by whoever joins a program.
 #if MLXS_HALF == 0
 typedef bfloat Half;
@@ -6,7 +7,8 @@ typedef bfloat Half;
 typedef half Half;
 #endif
 
-constant constexpr float kMinusInfinity = -3.0e38f;  // finite, so that differences of two stay numbers
+constant constexpr float kMinusInfinity =
+    -3.0e38f;  // finite, so that differences of two stay numbers
 
 inline float activate(float gate, int activation) {
   if (activation == 0) return gate / (1.0f + fast::exp(-gate));

@@ -1,6 +1,6 @@
-// The Metal kernels' own text under the harness against double precision, over the sweep of the CUDA
-// kernels' test. Built once for each set of the MLXS_ macros. What only a device shows (its rounding,
-// its compiler, its speed) is not here.
+// The Metal kernels' own text under the harness against double precision, over the sweep of the
+// CUDA kernels' test. Built once for each set of the MLXS_ macros. What only a device shows (its
+// rounding, its compiler, its speed) is not here.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -103,17 +103,26 @@ struct LinearCase {
 struct LinearKernel {
   int rows;
   void (*function)(
-      const unsigned char*, const Half*, const Half*, const Half*, const Half*, const Half*, void*,
-      const mk::LinearParams&, mk::uint3, unsigned int, unsigned int
+      const unsigned char*,
+      const Half*,
+      const Half*,
+      const Half*,
+      const Half*,
+      const Half*,
+      void*,
+      const mk::LinearParams&,
+      mk::uint3,
+      unsigned int,
+      unsigned int
   );
 };
 struct LinearKernels {
   LinearKernel store, residual, store_float, gated;
 };
-#define MLXS_KERNELS(ROWS)                                                                       \
-  LinearKernels {                                                                                \
-    {ROWS, mk::linear_##ROWS##_store}, {ROWS, mk::linear_##ROWS##_residual},                     \
-        {ROWS, mk::linear_##ROWS##_float}, {ROWS, mk::linear_##ROWS##_gated},                    \
+#define MLXS_KERNELS(ROWS)                                                    \
+  LinearKernels {                                                             \
+    {ROWS, mk::linear_##ROWS##_store}, {ROWS, mk::linear_##ROWS##_residual},  \
+        {ROWS, mk::linear_##ROWS##_float}, {ROWS, mk::linear_##ROWS##_gated}, \
   }
 const LinearKernels kLinearKernels[] = {
     MLXS_KERNELS(1), MLXS_KERNELS(2), MLXS_KERNELS(4), MLXS_KERNELS(8)
@@ -141,9 +150,10 @@ void check_linear(const LinearKernels& kernels, const LinearCase& size) {
   const mk::LinearParams p{num_rows, num_outputs, num_columns, gate_offset, 0, 1};
 
   Harness gpu(static_cast<std::uint32_t>(num_rows * num_columns));
-  const auto* words = weight.words.empty()
-                          ? reinterpret_cast<const unsigned char*>(gpu.buffer(weight.dense, "weight"))
-                          : reinterpret_cast<const unsigned char*>(gpu.buffer(weight.words, "weight"));
+  const auto* words =
+      weight.words.empty()
+          ? reinterpret_cast<const unsigned char*>(gpu.buffer(weight.dense, "weight"))
+          : reinterpret_cast<const unsigned char*>(gpu.buffer(weight.words, "weight"));
   const Half* scales = gpu.buffer(weight.scales, "scales");
   const Half* biases = gpu.buffer(weight.biases, "biases");
   const Half* added = gpu.buffer(bias, "bias");
@@ -154,11 +164,24 @@ void check_linear(const LinearKernels& kernels, const LinearCase& size) {
   const auto num_gated = static_cast<std::size_t>(num_rows * gate_offset);
   Half* gated = gpu.output<Half>(num_gated, "gated");
   const auto run = [&](const LinearKernel& kernel, int outputs_at_once, int outputs, void* out) {
-    const auto parts = [](int all, int size) { return static_cast<unsigned int>((all + size - 1) / size); };
+    const auto parts = [](int all, int size) {
+      return static_cast<unsigned int>((all + size - 1) / size);
+    };
     gpu.dispatch_threadgroups(
-        {parts(outputs, outputs_at_once), parts(num_rows, kernel.rows), 1}, {64, 1, 1}, [&] {
+        {parts(outputs, outputs_at_once), parts(num_rows, kernel.rows), 1},
+        {64, 1, 1},
+        [&] {
           kernel.function(
-              words, scales, biases, added, rows, in_place, out, p, group(), position().simd_group(),
+              words,
+              scales,
+              biases,
+              added,
+              rows,
+              in_place,
+              out,
+              p,
+              group(),
+              position().simd_group(),
               position().lane()
           );
         }
@@ -187,7 +210,11 @@ void check_linear(const LinearKernels& kernels, const LinearCase& size) {
       const double expected = gate / (1.0 + std::exp(-gate)) *
                               float_results[static_cast<std::size_t>(at + gate_offset)];
       expect_near(
-          value(gates[static_cast<std::size_t>(row * gate_offset + output)]), expected, 1e-2, "gated", at
+          value(gates[static_cast<std::size_t>(row * gate_offset + output)]),
+          expected,
+          1e-2,
+          "gated",
+          at
       );
       if (::testing::Test::HasFatalFailure()) return;
     }
@@ -222,7 +249,16 @@ TEST(LinearMetal, ARowIsTheSameInEveryBatch) {
     const auto num_groups = static_cast<unsigned int>(8 / kernels.store_float.rows);
     gpu.dispatch_threadgroups({3, num_groups, 1}, {64, 1, 1}, [&] {
       kernels.store_float.function(
-          words, scales, biases, nullptr, rows, nullptr, out, p, group(), position().simd_group(),
+          words,
+          scales,
+          biases,
+          nullptr,
+          rows,
+          nullptr,
+          out,
+          p,
+          group(),
+          position().simd_group(),
           position().lane()
       );
     });
@@ -445,8 +481,17 @@ class AttentionMetal : public ::testing::TestWithParam<AttentionCase> {
   mk::AttentionParams params() const {
     const AttentionCase& features = GetParam();
     return {
-        kQueryHeads, kNumKvHeads, kPageSize, stride_, kNumFrequencies, features.num_splits,
-        features.window, features.has_norm ? 1 : 0, features.soft_cap, 0.3F, 1e-5F
+        kQueryHeads,
+        kNumKvHeads,
+        kPageSize,
+        stride_,
+        kNumFrequencies,
+        features.num_splits,
+        features.window,
+        features.has_norm ? 1 : 0,
+        features.soft_cap,
+        0.3F,
+        1e-5F
     };
   }
 
@@ -467,10 +512,25 @@ class AttentionMetal : public ::testing::TestWithParam<AttentionCase> {
     mixed_ = gpu.output<Half>(static_cast<std::size_t>(num_rows_ * kQueryHeads * kHeadDim), "out");
     const unsigned int num_heads = kQueryHeads + 2 * kNumKvHeads;
     gpu.dispatch_threadgroups(
-        {static_cast<unsigned int>(num_rows_), (num_heads + 3) / 4, 1}, {128, 1, 1}, [&] {
+        {static_cast<unsigned int>(num_rows_), (num_heads + 3) / 4, 1},
+        {128, 1, 1},
+        [&] {
           mk::store_rows(
-              rows_of_qkv_, keys_, values_, key_scales_, value_scales_, cosines, sines, q_norm, k_norm,
-              at_positions_, at_tables_, at_items_, p, group(), position().simd_group(),
+              rows_of_qkv_,
+              keys_,
+              values_,
+              key_scales_,
+              value_scales_,
+              cosines,
+              sines,
+              q_norm,
+              k_norm,
+              at_positions_,
+              at_tables_,
+              at_items_,
+              p,
+              group(),
+              position().simd_group(),
               position().lane()
           );
         }
@@ -579,10 +639,24 @@ TEST_P(AttentionMetal, Decodes) {
       static_cast<std::size_t>(4 * kQueryHeads * p.num_splits * (kHeadDim + 2)), "partials"
   );
   gpu.dispatch_threadgroups(
-      {static_cast<unsigned int>(p.num_splits), kNumKvHeads * num_chunks, 4}, {128, 1, 1}, [&] {
+      {static_cast<unsigned int>(p.num_splits), kNumKvHeads * num_chunks, 4},
+      {128, 1, 1},
+      [&] {
         mk::decode_attention(
-            rows_of_qkv_, keys_, values_, key_scales_, value_scales_, at_positions_, at_tables_,
-            at_items_, partials, mixed_, p, group(), position().index, position().simd_group(),
+            rows_of_qkv_,
+            keys_,
+            values_,
+            key_scales_,
+            value_scales_,
+            at_positions_,
+            at_tables_,
+            at_items_,
+            partials,
+            mixed_,
+            p,
+            group(),
+            position().index,
+            position().simd_group(),
             position().lane()
         );
       }
@@ -606,8 +680,19 @@ TEST_P(AttentionMetal, TakesChunksOfPrompts) {
       gpu.buffer(std::vector<int>{0, 64, 0, 0, 64, 6, 0, 64, 70, 5, 1, 83, 75, 1, 2, 40}, "tiles");
   gpu.dispatch_threadgroups({4, kQueryHeads, 1}, {256, 1, 1}, [&] {
     mk::prefill_attention(
-        rows_of_qkv_, keys_, values_, key_scales_, value_scales_, at_tables_, tiles, mixed_, p, group(),
-        position().index, position().simd_group(), position().lane()
+        rows_of_qkv_,
+        keys_,
+        values_,
+        key_scales_,
+        value_scales_,
+        at_tables_,
+        tiles,
+        mixed_,
+        p,
+        group(),
+        position().index,
+        position().simd_group(),
+        position().lane()
     );
   });
   take_back(gpu);
@@ -689,15 +774,29 @@ TEST(RopeMetal, TablesOfBothKinds) {
   float* sines = gpu.output<float>(120);
   gpu.dispatch_threadgroups({3, 1, 1}, {128, 1, 1}, [&] {
     mk::rope_table(
-        positions, long_rows, inv_freq, inv_freq_long, cosines, sines, {40, 1.25F},
-        position().group.x, position().index
+        positions,
+        long_rows,
+        inv_freq,
+        inv_freq_long,
+        cosines,
+        sines,
+        {40, 1.25F},
+        position().group.x,
+        position().index
     );
   });
   const std::vector<float> c = gpu.read(cosines, 120);
   const std::vector<float> s = gpu.read(sines, 120);
   for (std::size_t at = 0; at < 120; ++at) {
     const std::vector<float>& table = at / 40 == 1 ? long_frequencies : frequencies;
-    const double angle = double{static_cast<float>(at / 40 == 0 ? 0 : at / 40 == 1 ? 7 : 4000) * table[at % 40]};
+    const double angle = double{
+        static_cast<float>(
+            at / 40 == 0   ? 0
+            : at / 40 == 1 ? 7
+                           : 4000
+        ) *
+        table[at % 40]
+    };
     ASSERT_NEAR(c[at], 1.25 * std::cos(angle), 1e-4);
     ASSERT_NEAR(s[at], 1.25 * std::sin(angle), 1e-4);
   }

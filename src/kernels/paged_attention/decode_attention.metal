@@ -1,9 +1,9 @@
-// One row a sequence, its query rotated and its key stored already: the keys of each sequence are split over threadgroups, whose
-// parts join_attention joins in a launch of its own (Metal orders no memory between threadgroups of one). All query heads of a kv
-// head, at most MLXS_HEADS of them, share what is read of the pool. Threadgroup memory: 16 MLXS_HEADS (D + 2) bytes, at most 17 KB.
+// One row a sequence, its query rotated and its key stored already: the keys of each sequence are
+// split over threadgroups, whose parts join_attention joins in a launch of its own (Metal orders no
+// memory between threadgroups of one). All query heads of a kv head, at most MLXS_HEADS of them,
+// share what is read of the pool. Threadgroup memory: 16 MLXS_HEADS (D + 2) bytes, at most 17 KB.
 //
-// Intensity: 4 H / Hkv operations for each value of 1 or 2 bytes, 4 to 16 a byte; M1 to M5 have 20 to 45 float32 operations a byte
-// of bandwidth: bound by memory, except for groups of eight heads on 8-bit pools.
+// Intensity: 4 H / Hkv operations for each value of 1 or 2 bytes, 4 to 16 a byte.
 //
 // grid: (splits, kv heads * chunks of query heads, items); threadgroup: 128 threads.
 constant constexpr int kHeads = MLXS_HEADS;
@@ -29,16 +29,16 @@ inline TokenRange split_range(const constant AttentionParams& p, int position, i
 }
 
 kernel void decode_attention(
-    const device Half* qkv [[buffer(0)]],         // [R, (H + 2 Hkv) D]
+    const device Half* qkv [[buffer(0)]],  // [R, (H + 2 Hkv) D]
     const device PoolValue* keys [[buffer(1)]],
     const device PoolValue* values [[buffer(2)]],
     const device float* key_scales [[buffer(3)]],
     const device float* value_scales [[buffer(4)]],
-    const device int* positions [[buffer(5)]],    // [R]; -1 where the row is padding
+    const device int* positions [[buffer(5)]],  // [R]; -1 where the row is padding
     const device int* page_tables [[buffer(6)]],
-    const device int* items [[buffer(7)]],        // [items, 2] row, sequence
-    device float* partials [[buffer(8)]],         // [items, H, num_splits, D + 2]
-    device Half* out [[buffer(9)]],               // [R, H D]
+    const device int* items [[buffer(7)]],  // [items, 2] row, sequence
+    device float* partials [[buffer(8)]],   // [items, H, num_splits, D + 2]
+    device Half* out [[buffer(9)]],         // [R, H D]
     const constant AttentionParams& p [[buffer(10)]],
     uint3 group [[threadgroup_position_in_grid]],
     uint index [[thread_index_in_threadgroup]],
@@ -94,7 +94,8 @@ kernel void decode_attention(
       const float weight = fast::exp(score - now);
       best[head] = now;
       total[head] = total[head] * rescale + weight;
-      for (int i = 0; i < kDimsPerLane; ++i) mixed[head][i] = mixed[head][i] * rescale + weight * value[i];
+      for (int i = 0; i < kDimsPerLane; ++i)
+        mixed[head][i] = mixed[head][i] * rescale + weight * value[i];
     }
   }
   for (int head = 0; head < kHeads; ++head) {
@@ -102,7 +103,8 @@ kernel void decode_attention(
       bests[simd_group][head] = best[head];
       totals[simd_group][head] = total[head];
     }
-    for (int i = 0; i < kDimsPerLane; ++i) mixtures[simd_group][head][int(lane) + 32 * i] = mixed[head][i];
+    for (int i = 0; i < kDimsPerLane; ++i)
+      mixtures[simd_group][head][int(lane) + 32 * i] = mixed[head][i];
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
 
@@ -123,7 +125,8 @@ kernel void decode_attention(
       continue;
     }
     device float* part =
-        partials + ((long(item) * p.num_heads + first_head + head) * p.num_splits + split) * (kHeadDim + 2);
+        partials +
+        ((long(item) * p.num_heads + first_head + head) * p.num_splits + split) * (kHeadDim + 2);
     part[dim] = joined;
     if (dim == 0) {
       part[kHeadDim] = joined_best;
@@ -148,9 +151,11 @@ kernel void join_attention(
   if (position < 0) return;
   const int num_active = split_range(p, position, 0).num_active;
   if (num_active == 1) return;  // written already
-  const device float* parts = partials + (long(item) * p.num_heads + group.x) * p.num_splits * (kHeadDim + 2);
+  const device float* parts =
+      partials + (long(item) * p.num_heads + group.x) * p.num_splits * (kHeadDim + 2);
   float best = kMinusInfinity;
-  for (int split = 0; split < num_active; ++split) best = max(best, parts[split * (kHeadDim + 2) + kHeadDim]);
+  for (int split = 0; split < num_active; ++split)
+    best = max(best, parts[split * (kHeadDim + 2) + kHeadDim]);
   float total = 0.0f;
   float mixed[kDimsPerLane];
   for (int i = 0; i < kDimsPerLane; ++i) mixed[i] = 0.0f;
@@ -161,5 +166,6 @@ kernel void join_attention(
     for (int i = 0; i < kDimsPerLane; ++i) mixed[i] += part[int(lane) + 32 * i] * factor;
   }
   for (int i = 0; i < kDimsPerLane; ++i)
-    out[(long(row) * p.num_heads + group.x) * kHeadDim + int(lane) + 32 * i] = Half(mixed[i] / total);
+    out[(long(row) * p.num_heads + group.x) * kHeadDim + int(lane) + 32 * i] =
+        Half(mixed[i] / total);
 }

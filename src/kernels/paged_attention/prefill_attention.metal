@@ -1,9 +1,9 @@
-// Chunks of prompts over the pool: a threadgroup takes up to 64 rows of one sequence and one query head, eight SIMD-groups of
-// eight rows, and walks the keys in tiles on the matrix units with an online softmax. Queries are rotated, keys and values stored
-// already. Threadgroup memory: two tiles of kTileKeys (D + 8) halves, at most 17 KB.
+// Chunks of prompts over the pool: a threadgroup takes up to 64 rows of one sequence and one query
+// head, eight SIMD-groups of eight rows, and walks the keys in tiles on the matrix units with an
+// online softmax. Queries are rotated, keys and values stored already. Threadgroup memory: two
+// tiles of kTileKeys (D + 8) halves, at most 17 KB.
 //
-// Intensity: 64 rows share each tile: 256 operations a value of the pool, 128 a byte at 16 bits, above the 20 to 45 (matrix units:
-// up to 4 times that on M5) of M1 to M5: bound by compute.
+// Intensity: 64 rows share each tile: 256 operations a value of the pool, 128 a byte at 16 bits.
 //
 // grid: (tiles, H); threadgroup: 256 threads.
 constant constexpr int kTileKeys = kHeadDim <= 128 ? 32 : 16;
@@ -18,8 +18,9 @@ kernel void prefill_attention(
     const device float* key_scales [[buffer(3)]],
     const device float* value_scales [[buffer(4)]],
     const device int* page_tables [[buffer(5)]],
-    const device int* items [[buffer(6)]],  // [tiles, 4] first row, number of rows, sequence, position of the first row
-    device Half* out [[buffer(7)]],         // [R, H D]
+    const device int* items
+    [[buffer(6)]],  // [tiles, 4] first row, number of rows, sequence, position of the first row
+    device Half* out [[buffer(7)]],  // [R, H D]
     const constant AttentionParams& p [[buffer(8)]],
     uint3 group [[threadgroup_position_in_grid]],
     uint index [[thread_index_in_threadgroup]],
@@ -48,7 +49,8 @@ kernel void prefill_attention(
     for (int i = 0; i < 2; ++i) {
       const int dim = step * 8 + fragment_column + i;
       queries[step].thread_elements()[i] =
-          row < num_rows ? p.scale * float(qkv[(first_row + row) * width + head * kHeadDim + dim]) : 0.0f;
+          row < num_rows ? p.scale * float(qkv[(first_row + row) * width + head * kHeadDim + dim])
+                         : 0.0f;
       mixed[step].thread_elements()[i] = 0.0f;
     }
   }
@@ -65,8 +67,10 @@ kernel void prefill_attention(
       // Zeros outside of what is seen: pages before the window may be gone.
       const bool is_there = first_key + token >= seen_from && first_key + token < end;
       const long from = is_there ? pool_row(p, table, first_key + token, kv_head) : 0;
-      key_tile[token * kPitch + dim] = is_there ? Half(pool_value(keys, key_scales, from, dim)) : Half(0.0f);
-      value_tile[token * kPitch + dim] = is_there ? Half(pool_value(values, value_scales, from, dim)) : Half(0.0f);
+      key_tile[token * kPitch + dim] =
+          is_there ? Half(pool_value(keys, key_scales, from, dim)) : Half(0.0f);
+      value_tile[token * kPitch + dim] =
+          is_there ? Half(pool_value(values, value_scales, from, dim)) : Half(0.0f);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
@@ -84,8 +88,10 @@ kernel void prefill_attention(
       }
       for (int i = 0; i < 2; ++i) {
         const int token = first_key + tile * 8 + fragment_column + i;
-        const bool is_seen = token <= position && token < end && (p.window <= 0 || token > position - p.window);
-        const float score = is_seen ? capped(scores[tile].thread_elements()[i], p.soft_cap) : kMinusInfinity;
+        const bool is_seen =
+            token <= position && token < end && (p.window <= 0 || token > position - p.window);
+        const float score =
+            is_seen ? capped(scores[tile].thread_elements()[i], p.soft_cap) : kMinusInfinity;
         scores[tile].thread_elements()[i] = score;
         now = max(now, score);
       }
@@ -115,7 +121,8 @@ kernel void prefill_attention(
         simdgroup_matrix<float, 8, 8> value;
         for (int i = 0; i < 2; ++i) {
           value.thread_elements()[i] =
-              float(value_tile[(tile * 8 + fragment_row) * kPitch + step * 8 + fragment_column + i]);
+              float(value_tile[(tile * 8 + fragment_row) * kPitch + step * 8 + fragment_column + i]
+              );
         }
         simdgroup_multiply_accumulate(mixed[step], scores[tile], value, mixed[step]);
       }

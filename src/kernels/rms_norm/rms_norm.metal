@@ -1,8 +1,9 @@
-// The residual stream's step between two products: adds a block's result, normed where the family asks for it, and norms for the
-// next block. A threadgroup of 256 threads a row; 32 bytes of threadgroup memory.
+// The residual stream's step between two products: adds a block's result, normed where the family
+// asks for it, and norms for the next block. A threadgroup of 256 threads a row; 32 bytes of
+// threadgroup memory.
 //
-// Intensity: about 6 operations for each 2 to 8 bytes, far below the 20 to 45 a byte of M1 to M5: bound by memory, and by the
-// launch where there are few rows.
+// Intensity: about 6 operations for each 2 to 8 bytes: bound by memory, and by the launch where
+// there are few rows.
 constant constexpr int kNormThreads = 256;
 
 // The sum over the threadgroup, in all of its threads; `parts` may be used again after it.
@@ -16,9 +17,12 @@ inline float threadgroup_sum(float value, threadgroup float* parts, uint index) 
   return total;
 }
 
-inline float inverse_norm(const device Half* row, const constant NormParams& p, threadgroup float* parts, uint index) {
+inline float inverse_norm(
+    const device Half* row, const constant NormParams& p, threadgroup float* parts, uint index
+) {
   float sum = 0.0f;
-  for (int i = int(index); i < p.num_columns; i += kNormThreads) sum += float(row[i]) * float(row[i]);
+  for (int i = int(index); i < p.num_columns; i += kNormThreads)
+    sum += float(row[i]) * float(row[i]);
   return precise::rsqrt(threadgroup_sum(sum, parts, index) / float(p.num_columns) + p.eps);
 }
 

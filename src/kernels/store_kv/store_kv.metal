@@ -1,10 +1,13 @@
-// Norms, rotates and stores a step's rows: queries in place, keys and values to the pool. A SIMD-group a head; each lane keeps the
-// dimensions that it rotates together, so nothing crosses lanes but the sums. No threadgroup memory.
+// Norms, rotates and stores a step's rows: queries in place, keys and values to the pool. A
+// SIMD-group a head; each lane keeps the dimensions that it rotates together, so nothing crosses
+// lanes but the sums. No threadgroup memory.
 //
 // Intensity: about 10 operations for each 4 to 6 bytes: bound by memory.
 //
 // grid: (rows, (H + 2 Hkv) / 4); threadgroup: 128 threads.
-inline void store_head(device PoolValue* pool, device float* scales, long row, thread const float* values, uint lane) {
+inline void store_head(
+    device PoolValue* pool, device float* scales, long row, thread const float* values, uint lane
+) {
 #if MLXS_KV_INT8
   float largest = 0.0f;
   bool is_finite = true;
@@ -17,27 +20,29 @@ inline void store_head(device PoolValue* pool, device float* scales, long row, t
   const float inverse = 127.0f / largest;
   const bool is_usable = is_finite && inverse <= 3.4e38f;
   for (int i = 0; i < kDimsPerLane; ++i)
-    pool[row * kHeadDim + int(lane) + 32 * i] = PoolValue(is_usable ? rint(values[i] * inverse) : 0.0f);
+    pool[row * kHeadDim + int(lane) + 32 * i] =
+        PoolValue(is_usable ? rint(values[i] * inverse) : 0.0f);
   // Infinity: attention's result shows what was not finite.
   if (lane == 0) scales[row] = is_usable ? largest * (1.0f / 127.0f) : is_finite ? 0.0f : INFINITY;
 #else
-  for (int i = 0; i < kDimsPerLane; ++i) pool[row * kHeadDim + int(lane) + 32 * i] = Half(values[i]);
+  for (int i = 0; i < kDimsPerLane; ++i)
+    pool[row * kHeadDim + int(lane) + 32 * i] = Half(values[i]);
 #endif
 }
 
 kernel void store_rows(
-    device Half* qkv [[buffer(0)]],               // [R, (H + 2 Hkv) D]
-    device PoolValue* keys [[buffer(1)]],         // [P, S, Hkv, D]
+    device Half* qkv [[buffer(0)]],        // [R, (H + 2 Hkv) D]
+    device PoolValue* keys [[buffer(1)]],  // [P, S, Hkv, D]
     device PoolValue* values [[buffer(2)]],
-    device float* key_scales [[buffer(3)]],       // 8 bits: [P, S, Hkv]
+    device float* key_scales [[buffer(3)]],  // 8 bits: [P, S, Hkv]
     device float* value_scales [[buffer(4)]],
-    const device float* cosines [[buffer(5)]],    // [R, num_frequencies]
+    const device float* cosines [[buffer(5)]],  // [R, num_frequencies]
     const device float* sines [[buffer(6)]],
-    const device Half* q_norm [[buffer(7)]],      // [D], where has_norm
+    const device Half* q_norm [[buffer(7)]],  // [D], where has_norm
     const device Half* k_norm [[buffer(8)]],
-    const device int* positions [[buffer(9)]],    // [R]
-    const device int* page_tables [[buffer(10)]], // [sequences, page_stride]
-    const device int* items [[buffer(11)]],       // [rows, 2] row, sequence
+    const device int* positions [[buffer(9)]],     // [R]
+    const device int* page_tables [[buffer(10)]],  // [sequences, page_stride]
+    const device int* items [[buffer(11)]],        // [rows, 2] row, sequence
     const constant AttentionParams& p [[buffer(12)]],
     uint3 group [[threadgroup_position_in_grid]],
     uint simd_group [[simdgroup_index_in_threadgroup]],
@@ -67,7 +72,8 @@ kernel void store_rows(
   for (int i = 0; i < kDimsPerLane; ++i) {
     const int dim = int(lane) + 32 * i;
     const bool is_rotated = !is_value && dim < 2 * half_width;
-    // Both partners of a rotation are normed here: reading one twice is cheaper than handing it over.
+    // Both partners of a rotation are normed here: reading one twice is cheaper than handing it
+    // over.
     const int partner = !is_rotated ? dim : dim < half_width ? dim + half_width : dim - half_width;
     float mine = float(source[dim]);
     float other = float(source[partner]);

@@ -1,4 +1,5 @@
-// The gate of an MLP whose two projections lie beside each other. grid: (columns / 256, rows); no threadgroup memory.
+// The gate of an MLP whose two projections lie beside each other. grid: (columns / 256, rows); no
+// threadgroup memory.
 //
 // Intensity: about 8 operations for each 6 bytes: bound by memory.
 kernel void gate(

@@ -101,14 +101,20 @@ Launch* Launch::active = nullptr;
 
 struct Harness::State {
   State(std::uint32_t seed, LaneOrder order)
-      : device(kDeviceBytes, "device"), group_memory(4 * kThreadgroupBytes, "threadgroup"), random(seed) {
+      : device(kDeviceBytes, "device"),
+        group_memory(4 * kThreadgroupBytes, "threadgroup"),
+        random(seed) {
     device.set_lane_order(order);
     group_memory.set_lane_order(order);
     group_memory.set_group_local();
     fibers.resize(kMaxThreads);
     stacks = static_cast<unsigned char*>(mmap(
-        nullptr, kMaxThreads * kStackBytes, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
+        nullptr,
+        kMaxThreads * kStackBytes,
+        PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+        -1,
+        0
     ));
     if (stacks == MAP_FAILED) throw std::bad_alloc();
     for (unsigned int i = 0; i < kMaxThreads; ++i) fibers[i].stack = stacks + i * kStackBytes;
@@ -139,7 +145,12 @@ std::string Launch::where() const {
   const Position& at = device_.fibers[current_].position;
   return fmt::format(
       "threadgroup ({}, {}, {}), thread {} (SIMD-group {}, lane {})",
-      at.group.x, at.group.y, at.group.z, at.index, at.simd_group(), at.lane()
+      at.group.x,
+      at.group.y,
+      at.group.z,
+      at.index,
+      at.simd_group(),
+      at.lane()
   );
 }
 
@@ -223,10 +234,18 @@ bool Launch::finish_operation(unsigned int simd_group) {
       throw KernelError(
           is_barrier ? Fault::divergent_barrier : Fault::divergent_simd,
           fmt::format(
-              "SIMD-group {} of threadgroup ({}, {}, {}): lane {} is at {} (line {}), lane {} at {} (line {})",
-              simd_group, first->position.group.x, first->position.group.y, first->position.group.z,
-              first->position.lane(), first->operation, first->line, fiber.position.lane(),
-              fiber.operation, fiber.line
+              "SIMD-group {} of threadgroup ({}, {}, {}): lane {} is at {} (line {}), lane {} at "
+              "{} (line {})",
+              simd_group,
+              first->position.group.x,
+              first->position.group.y,
+              first->position.group.z,
+              first->position.lane(),
+              first->operation,
+              first->line,
+              fiber.position.lane(),
+              fiber.operation,
+              fiber.line
           )
       );
     }
@@ -249,7 +268,8 @@ bool Launch::finish_operation(unsigned int simd_group) {
 // All SIMD-groups wait at a barrier, or are done.
 void Launch::finish_barrier() {
   const Fiber& first = *std::find_if(
-      device_.fibers.begin(), device_.fibers.begin() + num_threads_,
+      device_.fibers.begin(),
+      device_.fibers.begin() + num_threads_,
       [](const Fiber& fiber) { return fiber.state == State::at_barrier; }
   );
   for (unsigned int i = 0; i < num_threads_; ++i) {
@@ -259,9 +279,14 @@ void Launch::finish_barrier() {
           Fault::divergent_barrier,
           fmt::format(
               "threadgroup ({}, {}, {}): thread {} is at the barrier of line {}, thread {} {}",
-              first.position.group.x, first.position.group.y, first.position.group.z,
-              first.position.index, first.line, i,
-              fiber.state == State::done ? "has returned" : fmt::format("at that of line {}", fiber.line)
+              first.position.group.x,
+              first.position.group.y,
+              first.position.group.z,
+              first.position.index,
+              first.line,
+              i,
+              fiber.state == State::done ? "has returned"
+                                         : fmt::format("at that of line {}", fiber.line)
           )
       );
     }
@@ -284,7 +309,9 @@ void Launch::run_group(Extent group, Extent threads_per_group, Extent full) {
     Position& at = device_.fibers[i].position;
     at.group = group;
     at.in_grid = {
-        group.x * full.x + at.thread.x, group.y * full.y + at.thread.y, group.z * full.z + at.thread.z
+        group.x * full.x + at.thread.x,
+        group.y * full.y + at.thread.y,
+        group.z * full.z + at.thread.z
     };
     at.groups_per_grid = groups_;
     at.threads_per_group = threads_per_group;
@@ -325,14 +352,16 @@ void* Launch::variable(
   Variable& variable = variables_[site];
   if (variable.memory == nullptr) {
     variable = {
-        device_.group_memory.allocate(num_bytes, alignment, name, Contents::uninitialised), num_bytes
+        device_.group_memory.allocate(num_bytes, alignment, name, Contents::uninitialised),
+        num_bytes
     };
     if (device_.group_memory.num_bytes_used() > kThreadgroupBytes) {
       fail(
           Fault::threadgroup_memory,
           fmt::format(
               "{} bytes of threadgroup memory, but there are {}",
-              device_.group_memory.num_bytes_used(), kThreadgroupBytes
+              device_.group_memory.num_bytes_used(),
+              kThreadgroupBytes
           )
       );
     }
@@ -358,7 +387,9 @@ void Harness::run(
     Extent groups, Extent threads_per_group, Extent threads, const std::function<void()>& kernel
 ) {
   if (threads_per_group.count() == 0 || threads_per_group.count() > kMaxThreads)
-    throw std::logic_error(fmt::format("[msl] {} threads in a threadgroup", threads_per_group.count()));
+    throw std::logic_error(
+        fmt::format("[msl] {} threads in a threadgroup", threads_per_group.count())
+    );
   if (Launch::active != nullptr) throw std::logic_error("[msl] a launch within a launch");
   state_->device.set_launch(state_->group_serial + 1);
   state_->group_memory.clear();
@@ -395,7 +426,9 @@ void Harness::dispatch_threadgroups(
 ) {
   run(groups,
       threads_per_group,
-      {groups.x * threads_per_group.x, groups.y * threads_per_group.y, groups.z * threads_per_group.z},
+      {groups.x * threads_per_group.x,
+       groups.y * threads_per_group.y,
+       groups.z * threads_per_group.z},
       kernel);
 }
 
@@ -414,7 +447,10 @@ void Harness::dispatch_threads(
 void* Harness::threadgroup_argument(int index, std::size_t num_bytes) {
   // Any address that no declaration has.
   return Launch::active->variable(
-      reinterpret_cast<const void*>(static_cast<std::uintptr_t>(index) + 1), num_bytes, 16, "argument"
+      reinterpret_cast<const void*>(static_cast<std::uintptr_t>(index) + 1),
+      num_bytes,
+      16,
+      "argument"
   );
 }
 

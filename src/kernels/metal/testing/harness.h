@@ -7,9 +7,9 @@
 // before each access (tsan_hooks.cpp) come here.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -124,7 +124,9 @@ class Harness {
  private:
   friend class Launch;
   void expect_written(const void* memory, std::size_t num_bytes) const;
-  void run(Extent groups, Extent threads_per_group, Extent threads, const std::function<void()>& kernel);
+  void run(
+      Extent groups, Extent threads_per_group, Extent threads, const std::function<void()>& kernel
+  );
 
   struct State;
   std::unique_ptr<State> state_;
@@ -138,7 +140,9 @@ void simd_barrier(MemoryFlags flags, int line);
 
 // Publishes a value of this lane and waits for the others. RETURNS: all lanes' values, valid until
 // this lane's next operation but one.
-[[nodiscard]] const Lanes& exchange(const void* value, std::size_t num_bytes, const char* operation, int line);
+[[nodiscard]] const Lanes& exchange(
+    const void* value, std::size_t num_bytes, const char* operation, int line
+);
 
 // One variable of the threadgroup, by the place of its declaration.
 [[nodiscard]] void* threadgroup_variable(

@@ -11,9 +11,9 @@
 #include "kernels/metal/testing/msl_host.h"
 
 namespace planted {
+#include "kernels/metal/testing/msl_end.inc"
 #include "kernels/metal/testing/msl_names.inc"
 #include "kernels/metal/testing/planted.metal"
-#include "kernels/metal/testing/msl_end.inc"
 }  // namespace planted
 
 namespace mlxs::msl {
@@ -36,8 +36,13 @@ std::string fault_of(
       dispatch(harness, out);
     } catch (const KernelError& error) {
       constexpr const char* kNames[] = {
-          "race", "out_of_bounds", "uninitialised", "divergent_barrier",
-          "divergent_simd", "inactive_lane", "threadgroup_memory"
+          "race",
+          "out_of_bounds",
+          "uninitialised",
+          "divergent_barrier",
+          "divergent_simd",
+          "inactive_lane",
+          "threadgroup_memory"
       };
       now = kNames[static_cast<int>(error.fault())];
       EXPECT_NE(std::string(error.what()).find("thread"), std::string::npos) << error.what();
@@ -79,8 +84,10 @@ TEST(MetalHarness, FindsAMissingBarrier) {
   };
   // Where the reader comes first nothing is written yet.
   const std::string found = one(planted::without_barrier);
-  EXPECT_TRUE(found == "race" || found == "uninitialised" || found == "race or uninitialised" ||
-              found == "uninitialised or race") << found;
+  EXPECT_TRUE(
+      found == "race" || found == "uninitialised" || found == "race or uninitialised" ||
+      found == "uninitialised or race"
+  ) << found;
   EXPECT_NE(one(planted::with_wrong_flags).find("race"), std::string::npos);
   EXPECT_NE(one(planted::without_second_barrier).find("race"), std::string::npos);
 }
@@ -95,7 +102,9 @@ TEST(MetalHarness, FindsAnOffByOne) {
       }),
       "out_of_bounds"
   );
-  EXPECT_EQ(fault_of_one([](float* out) { planted::one_too_far_in_group(out, at()); }), "out_of_bounds");
+  EXPECT_EQ(
+      fault_of_one([](float* out) { planted::one_too_far_in_group(out, at()); }), "out_of_bounds"
+  );
   Harness harness;
   auto* out = harness.output<float>(200);
   harness.dispatch_threadgroups({}, {kThreads, 1, 1}, [&] {
@@ -118,10 +127,22 @@ TEST(MetalHarness, FindsAWrongSimdWidth) {
 }
 
 TEST(MetalHarness, FindsDivergence) {
-  EXPECT_EQ(fault_of_one([](float* out) { planted::with_divergent_barrier(out, at()); }), "divergent_barrier");
-  EXPECT_EQ(fault_of_one([](float* out) { planted::with_two_barriers(out, at() / 32, at()); }), "divergent_barrier");
-  EXPECT_EQ(fault_of_one([](float* out) { planted::with_divergent_sum(out, at(), at() % 32); }), "divergent_simd");
-  EXPECT_EQ(fault_of_one([](float* out) { planted::from_returned_lane(out, at(), at() % 32); }), "inactive_lane");
+  EXPECT_EQ(
+      fault_of_one([](float* out) { planted::with_divergent_barrier(out, at()); }),
+      "divergent_barrier"
+  );
+  EXPECT_EQ(
+      fault_of_one([](float* out) { planted::with_two_barriers(out, at() / 32, at()); }),
+      "divergent_barrier"
+  );
+  EXPECT_EQ(
+      fault_of_one([](float* out) { planted::with_divergent_sum(out, at(), at() % 32); }),
+      "divergent_simd"
+  );
+  EXPECT_EQ(
+      fault_of_one([](float* out) { planted::from_returned_lane(out, at(), at() % 32); }),
+      "inactive_lane"
+  );
 }
 
 TEST(MetalHarness, FindsLanesThatRelyOnLockStep) {
@@ -156,13 +177,19 @@ TEST(MetalHarness, FindsRacesBetweenThreadgroups) {
 }
 
 TEST(MetalHarness, KnowsTheSizeOfThreadgroupMemory) {
-  EXPECT_EQ(fault_of_one([](float* out) { planted::with_too_much_memory(out, at()); }), "threadgroup_memory");
+  EXPECT_EQ(
+      fault_of_one([](float* out) { planted::with_too_much_memory(out, at()); }),
+      "threadgroup_memory"
+  );
 }
 
 TEST(MetalHarness, TakesAtomicOperationsForNoRace) {
   Harness harness;
-  auto* counter = reinterpret_cast<planted::metal::atomic_uint*>(harness.buffer(std::vector<unsigned int>{0}));
-  harness.dispatch_threads({1000, 1, 1}, {kThreads, 1, 1}, [&] { planted::count_threads(counter); });
+  auto* counter =
+      reinterpret_cast<planted::metal::atomic_uint*>(harness.buffer(std::vector<unsigned int>{0}));
+  harness.dispatch_threads({1000, 1, 1}, {kThreads, 1, 1}, [&] {
+    planted::count_threads(counter);
+  });
   EXPECT_EQ(harness.read(reinterpret_cast<const unsigned int*>(counter), 1)[0], 1000U);
 }
 

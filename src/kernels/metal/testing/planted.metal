@@ -20,9 +20,7 @@ kernel void row_sum(
   if (index == 0) out[row] = parts[0] + parts[1] + parts[2] + parts[3];
 }
 
-kernel void without_barrier(
-    device float* out, uint index, uint lane, uint simd_group
-) {
+kernel void without_barrier(device float* out, uint index, uint lane, uint simd_group) {
   threadgroup float parts[4];
   if (lane == 0) parts[simd_group] = 1;
   if (index == 0) out[0] = parts[0] + parts[1] + parts[2] + parts[3];

@@ -44,7 +44,8 @@ void* Shadow::allocate(
 ) {
   const std::size_t begin = round_up(next_ + kGap, std::max<std::size_t>(16, alignment));
   if (begin + num_bytes + kGap > size_)
-    throw std::logic_error(fmt::format("[msl] no room for {} bytes of {} memory", num_bytes, what_));
+    throw std::logic_error(fmt::format("[msl] no room for {} bytes of {} memory", num_bytes, what_)
+    );
   next_ = begin + num_bytes;
   used_ += num_bytes;
   regions_.push_back({begin, num_bytes, name});
@@ -97,7 +98,8 @@ void Shadow::note_reader(Cell& cell, const Toucher& by) {
   } else if (first.lane_interval != by.lane_interval) {
     first = by;
     if (second.simd_group() == by.simd_group()) second = {};
-  } else if (first.thread != by.thread && (second.group == 0 || second.simd_group() == by.simd_group())) {
+  } else if (first.thread != by.thread &&
+             (second.group == 0 || second.simd_group() == by.simd_group())) {
     second = by;
   }
 }
@@ -109,7 +111,9 @@ bool Shadow::touch(
   Cell* cell = cells_ + (at - memory_);
   for (std::size_t i = 0; i < num_bytes; ++i, ++cell) {
     const auto found = [&](Fault fault, const std::string& what) {
-      finding = {fault, fmt::format("{} of {} {}", is_write ? "a write" : "a read", describe(at + i), what)};
+      finding = {
+          fault, fmt::format("{} of {} {}", is_write ? "a write" : "a read", describe(at + i), what)
+      };
       return false;
     };
     if (at + i >= memory_ + size_ || !cell->is_mapped)
@@ -118,7 +122,11 @@ bool Shadow::touch(
     if (has_writer && conflicts(cell->writer, by)) {
       return found(
           Fault::race,
-          fmt::format("races with a write by thread {} of threadgroup run {}", cell->writer.thread, cell->writer.group)
+          fmt::format(
+              "races with a write by thread {} of threadgroup run {}",
+              cell->writer.thread,
+              cell->writer.group
+          )
       );
     }
     if (!is_write) {
@@ -152,7 +160,8 @@ const unsigned char* Shadow::first_unwritten(const void* address, std::size_t nu
 }
 
 std::string Shadow::describe(const void* address) const {
-  const auto offset = static_cast<std::size_t>(static_cast<const unsigned char*>(address) - memory_);
+  const auto offset =
+      static_cast<std::size_t>(static_cast<const unsigned char*>(address) - memory_);
   const Region* nearest = nullptr;
   for (const Region& region : regions_) {
     if (region.begin <= offset + kGap / 2) nearest = &region;

@@ -13,10 +13,10 @@ namespace mlxs::msl {
 
 // Who touches memory, and when.
 struct Toucher {
-  std::uint32_t group = 0;     // serial number of the threadgroup, over all launches; from 1
-  std::uint32_t interval = 0;  // between barriers that order this memory
+  std::uint32_t group = 0;          // serial number of the threadgroup, over all launches; from 1
+  std::uint32_t interval = 0;       // between barriers that order this memory
   std::uint32_t lane_interval = 0;  // between barriers of the SIMD-group or the threadgroup
-  std::uint16_t thread = 0;    // index in the threadgroup
+  std::uint16_t thread = 0;         // index in the threadgroup
   [[nodiscard]] unsigned int simd_group() const { return thread / kSimdWidth; }
 };
 
@@ -58,14 +58,15 @@ class Shadow {
   void set_lane_order(LaneOrder order) { lane_order_ = order; }
   // Contents live as long as a threadgroup.
   void set_group_local() { is_group_local_ = true; }
-  [[nodiscard]] const unsigned char* first_unwritten(const void* address, std::size_t num_bytes) const;
+  [[nodiscard]] const unsigned char* first_unwritten(const void* address, std::size_t num_bytes)
+      const;
   [[nodiscard]] std::string describe(const void* address) const;
 
  private:
   struct Cell {
     Toucher writer;
     Toucher reader;
-    Toucher other_reader;           // in the same interval; of another SIMD-group if there was one
+    Toucher other_reader;            // in the same interval; of another SIMD-group if there was one
     std::uint32_t reader_group = 0;  // a threadgroup that read before `reader`'s
     bool is_mapped = false;
     bool is_initialised = false;  // by the host, or by an atomic operation

@@ -4,12 +4,12 @@
 #include "kernels/metal/testing/harness.h"
 
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the compiler's names.
-#define MLXS_ACCESS(SIZE)                                                                       \
-  void __tsan_read##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, false); }             \
-  void __tsan_write##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, true); }             \
-  void __tsan_unaligned_read##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, false); }   \
-  void __tsan_unaligned_write##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, true); }   \
-  void __tsan_volatile_read##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, false); }    \
+#define MLXS_ACCESS(SIZE)                                                                     \
+  void __tsan_read##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, false); }           \
+  void __tsan_write##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, true); }           \
+  void __tsan_unaligned_read##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, false); } \
+  void __tsan_unaligned_write##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, true); } \
+  void __tsan_volatile_read##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, false); }  \
   void __tsan_volatile_write##SIZE(const void* at) { mlxs::msl::on_access(at, SIZE, true); }
 
 // Those of the C++ library in a test's own code; kernels' atomic operations are the harness's.
