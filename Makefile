@@ -39,13 +39,32 @@ demo: build ## serve the default model and ask it one question
 serve: build ## serve a model at 127.0.0.1:8080
 	@exec $(binary) serve $(ARGS)
 
-.PHONY: bench
-bench: build ## prefill and decode speed of a model
-	@exec $(binary) bench $(ARGS)
+.PHONY: bench bench-peers
+bench: build test-tools ## the standard set beside the peers, into bench/results and docs/PERFORMANCE.md; with ARGS: one bench
+	@$(if $(ARGS),exec $(binary) bench $(ARGS),tools/bench_all $(binary) .venv-test/bin/python)
+
+bench-peers: ## install the peers of make bench, once
+	@tools/bench_peers
+
+.PHONY: bench-http
+bench-http: setup ## the HTTP doors under load without a model, at full size (15 minutes)
+	@tools/build release
+	@cmake --build $(build_dir) --target null_server http_load
+	@python3 bench/http/run.py --build $(build_dir) $(ARGS)
+
+.PHONY: python
+python: build ## the Python package, into .venv-python
+	@tools/setup python-venv
+	@.venv-python/bin/python -m pip --disable-pip-version-check -q install --no-build-isolation --no-deps .
+	@touch .venv-python/.mlx-serving-package
+
+.PHONY: node
+node: build ## the Node package, in bindings/node
+	@npm --prefix bindings/node ci --no-audit --no-fund --loglevel=error
 
 .PHONY: test-tools
 test-tools:
-	@tools/setup test-venv
+	@tools/setup test-venv node-clients
 
 .PHONY: test
 test: build test-tools ## every test that needs no accelerator
@@ -86,6 +105,11 @@ fuzz: setup ## each fuzz target for FUZZ_SECONDS (60)
 .PHONY: check-full
 check-full: ## what is too long for each commit: lint-all, asan, asan-mlx, tsan, fuzz, full-size suites
 	@tools/check_full
+
+.PHONY: docs
+docs: ## the documentation site in build/site; fails on a broken link
+	@tools/setup docs-venv
+	@.venv-docs/bin/mkdocs build --quiet --strict
 
 .PHONY: golden
 golden: setup ## make the golden data anew from the references

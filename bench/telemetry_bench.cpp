@@ -17,6 +17,7 @@
 
 #include "mlx_serving/engine.h"
 #include "telemetry/collector.h"
+#include "telemetry/energy.h"
 #include "telemetry/exposition.h"
 #include "telemetry/http_metrics.h"
 
@@ -85,12 +86,13 @@ class Bench {
     const std::array models = {
         ModelFigures{.collector = *collector_, .info = info_, .stats = EngineStats{}}
     };
-    length_ = exposition(models, http_, MetricNames::all).size();
+    length_ = exposition(models, {.http = http_, .energy = energy_}, MetricNames::all).size();
   }
 
  private:
   const ModelInfo info_ = {.name = "bench", .context_length = 8192};
   const HttpMetrics http_;
+  const EnergyMeter energy_{EnergySources{}};
   const std::shared_ptr<Collector> collector_ =
       std::make_shared<Collector>(CollectorOptions{.model = "bench", .context_length = 8192});
   const RequestMeter meter_{collector_, collector_->key("key"), {.max_tokens = 128}};

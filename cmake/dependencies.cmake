@@ -13,6 +13,8 @@ if(NOT TARGET yaml-cpp::yaml-cpp) # versions before 0.8
 endif()
 find_package(OpenSSL 3.0 REQUIRED)
 
+# MLX's C++ ABI is not stable: exactly the version that the requirements pin.
+set(MLXS_MLX_WANTED 0.32.4)
 if(MLXS_WITH_MLX)
   if(NOT MLX_DIR)
     file(GLOB MLXS_MLX_CONFIGS "${MLXS_VENV}/lib/python3*/site-packages/mlx/share/cmake/MLX")
@@ -29,9 +31,9 @@ if(MLXS_WITH_MLX)
     find_path(MLXS_CUDA_INCLUDE cuda.h REQUIRED
       PATHS "${MLXS_MLX_ROOT}/../nvidia/cu13/include" /usr/local/cuda/include /usr/include
       NO_DEFAULT_PATH DOC "Folder of cuda.h, from the package nvidia-cuda-runtime")
-    file(STRINGS "${MLX_DIR}/MLXConfigVersion.cmake" MLXS_MLX_VERSION REGEX "set\\(PACKAGE_VERSION \"0\\.32\\.4\"\\)")
+    file(STRINGS "${MLX_DIR}/MLXConfigVersion.cmake" MLXS_MLX_VERSION REGEX "set\\(PACKAGE_VERSION \"${MLXS_MLX_WANTED}\"\\)")
     if(NOT MLXS_MLX_VERSION)
-      message(FATAL_ERROR "MLX in ${MLXS_MLX_ROOT} is not 0.32.4; run `make setup`")
+      message(FATAL_ERROR "MLX in ${MLXS_MLX_ROOT} is not ${MLXS_MLX_WANTED}; run `make setup`")
     endif()
     add_library(mlx SHARED IMPORTED GLOBAL)
     set_target_properties(mlx PROPERTIES
@@ -40,7 +42,6 @@ if(MLXS_WITH_MLX)
       # libmlx finds the driver and NVIDIA's libraries itself, where there are any.
       INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined")
   else()
-    # MLX's C++ ABI is not stable: exactly the version that the requirements pin.
-    find_package(MLX 0.32.4 EXACT CONFIG REQUIRED)
+    find_package(MLX ${MLXS_MLX_WANTED} EXACT CONFIG REQUIRED)
   endif()
 endif()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that the licence of every locked dependency may stand beside Apache-2.0.
 
-Rust: the metadata of the crates in Cargo.lock. Python: requirements/licences.txt, one row per package named in a lock file
+Rust: the metadata of the crates in Cargo.lock. Node: the licences in package-lock.json. Python: requirements/licences.txt, one row per package named in a lock file
 (package indexes spell licences in too many ways to trust). Downloads nothing but crates that cargo lacks.
 """
 
@@ -20,6 +20,7 @@ ALLOWED = {
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "BlueOak-1.0.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
     "CNRI-Python",
@@ -28,6 +29,7 @@ ALLOWED = {
     "MIT-0",
     "MPL-2.0",
     "PSF-2.0",
+    "Python-2.0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
@@ -118,6 +120,13 @@ def crate_complaints(metadata: dict) -> list[str]:
     return [complaint for complaint in complaints if complaint]
 
 
+def npm_complaints(lock: dict) -> list[str]:
+    """`lock` is a package-lock.json; its entry without a name is the project itself."""
+    packages = ((name, package) for name, package in lock["packages"].items() if name)
+    judged = (judge("package-lock.json", name, package.get("license"), ALLOWED) for name, package in packages)
+    return [complaint for complaint in judged if complaint]
+
+
 def cargo_metadata(manifest: pathlib.Path) -> dict:
     """Asks cargo, first without the network; a crate of another platform may not have been fetched yet."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", str(manifest)]
@@ -172,10 +181,18 @@ def main() -> int:
             continue
         num_crates += len(metadata["packages"])
         complaints += crate_complaints(metadata)
+    num_npm = 0
+    for path in sorted(ROOT.glob("bindings/*/package-lock.json")):
+        lock = json.loads(path.read_text())
+        num_npm += len(lock["packages"]) - 1
+        complaints += npm_complaints(lock)
     for complaint in complaints:
         print(complaint)
     num_python = len({name for text in locks.values() for name in locked_names(text)})
-    print(f"check_licences: {num_crates} crates, {num_python} Python packages, {len(complaints)} complaints")
+    print(
+        f"check_licences: {num_crates} crates, {num_python} Python packages, {num_npm} npm packages, "
+        f"{len(complaints)} complaints"
+    )
     return 1 if complaints else 0
 
 

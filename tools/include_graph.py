@@ -25,6 +25,7 @@ LEVELS = {
     "engine": 4,
     "server": 5,
     "cli": 5,
+    "bindings": 6,
 }
 EXTRA_ARROWS = {("cli", "server")}  # `serve` is a command
 

@@ -28,11 +28,28 @@ enum class Precision {
   fast       // as 8-bit integers in groups of 32
 };
 
+// What the operator promises of a model's answers. 0: nothing is promised of it.
+struct SloTargets {
+  double first_token_ms = 0.0;
+  double next_token_ms = 0.0;
+  double error_share = 0.0;  // of requests that may fail by a fault of ours, in [0, 1)
+  double objective = 0.99;   // share of tokens that must be in time, in (0, 1)
+};
+
+// What the engine does while a target burns faster than it may (a burn rate above 1 over the last
+// minute).
+enum class SloAction {
+  none,
+  slow,  // late next tokens: prompts get less of each step
+  shed,  // late first tokens or errors: requests of priority 0 and below are refused
+  both
+};
+
 struct EngineConfig {
-  std::string model = {};                  // folder, .gguf file or alias; empty: the default model
+  std::string model = {};  // folder, .gguf file or alias; empty: the default model
   // A config.json of Hugging Face's form: random weights for it instead of the model's, of which
-  // only the tokenizer and the template are used, or nothing where none is named. For benchmarks and
-  // tests.
+  // only the tokenizer and the template are used, or nothing where none is named. For benchmarks
+  // and tests.
   std::string random_weights_config = {};
   std::string home = {};  // where aliases look; empty: MLX_SERVING_HOME or ~/.cache/mlx-serving
   DeviceKind device = DeviceKind::automatic;  // automatic: the GPU where MLX has one
@@ -59,9 +76,15 @@ struct EngineConfig {
   std::map<std::string, double> key_weights = {};
   std::string scheduler_trace = {};  // file for the scheduler's decisions, JSON lines; empty: none
   Precision precision = Precision::balanced;  // on the CPU
+  // Refuses to open where a request's tokens could depend on what else runs: on a GPU. The CPU's
+  // kernels sum in one order whatever the batch is, so there it is always so.
+  bool deterministic = false;
   int num_threads = 0;       // of the CPU's kernels; 0: as many processors as this process may use
   int num_text_workers = 1;  // threads that render templates and tokenize
   bool telemetry = true;     // requests and steps are counted
+  SloTargets slo = {};
+  SloAction slo_action = SloAction::none;
+  double memory_bandwidth = 0.0;  // bytes a second that the device can read; 0: not known
 };
 
 // Called during loading with bytes read and bytes in all, on the device thread, while the opener

@@ -155,6 +155,7 @@ class Engine {
   [[nodiscard]] EngineHealth health() const;
   // RETURNS: what is counted while requests run. Valid as long as the engine.
   [[nodiscard]] const Collector& collector() const;
+  [[nodiscard]] Collector& collector();
 
   // Refuses new requests from now on and waits until the others are done or `timeout` is over; the
   // rest is then ended with shutting_down. RETURNS: the number of requests that were cut off.

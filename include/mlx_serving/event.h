@@ -67,6 +67,12 @@ struct Timings {
   double decode_ms = 0.0;   // from there to the last
 };
 
+// What the scheduler did with one request.
+struct Course {
+  int num_prompt_chunks = 0;  // steps that its prompt was spread over
+  int num_preemptions = 0;    // times that it had to make room for a more urgent one
+};
+
 struct Finish {
   FinishReason reason = FinishReason::stop;
   std::optional<Error> error = {};  // with FinishReason::error
@@ -75,6 +81,7 @@ struct Finish {
   Usage usage = {};
   CacheReport cache = {};
   Timings timings = {};
+  Course course = {};
 };
 
 struct TokenLogprob {

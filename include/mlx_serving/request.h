@@ -66,6 +66,7 @@ struct Request {
   // Whose request it is in the metrics, the name of an API key; empty: nobody's. It is told to
   // whoever reads the metrics, so it must not be a secret.
   std::string account = {};
+  std::string traceparent = {};  // the caller's W3C trace context; empty or malformed: none
 };
 
 }  // namespace mlxs

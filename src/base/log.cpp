@@ -14,6 +14,9 @@
 #include <string>
 #include <utility>
 
+#include "base/json.h"
+#include "base/log_fields.h"
+
 namespace mlxs {
 namespace {
 
@@ -33,6 +36,36 @@ class EscapedMessage : public spdlog::custom_flag_formatter {
     return std::make_unique<EscapedMessage>();
   }
 };
+
+// %* of the pattern for JSON: the message and its fields, without the brace that the line begins
+// with.
+class JsonMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out)
+      override {
+    const std::string text =
+        json::serialize(log_fields(std::string_view(message.payload.data(), message.payload.size()))
+        );
+    out.append(text.data() + 1, text.data() + text.size());
+  }
+
+  [[nodiscard]] std::unique_ptr<spdlog::custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonMessage>();
+  }
+};
+
+std::unique_ptr<spdlog::formatter> formatter_of(LogForm form) {
+  if (form == LogForm::json) {
+    auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+    formatter->add_flag<JsonMessage>('*').set_pattern(
+        R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%*)"
+    );
+    return formatter;
+  }
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<EscapedMessage>('*').set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %*");
+  return formatter;
+}
 
 // The levels are cast into spdlog's in the header.
 static_assert(static_cast<int>(LogLevel::trace) == SPDLOG_LEVEL_TRACE);
@@ -81,11 +114,9 @@ std::string escape_control(std::string_view text) {
   return result;
 }
 
-std::shared_ptr<spdlog::logger> make_log(spdlog::sink_ptr sink, LogLevel level) {
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<EscapedMessage>('*').set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %*");
+std::shared_ptr<spdlog::logger> make_log(spdlog::sink_ptr sink, LogLevel level, LogForm form) {
   auto log = std::make_shared<spdlog::logger>(kLogName, std::move(sink));
-  log->set_formatter(std::move(formatter));
+  log->set_formatter(formatter_of(form));
   log->set_level(
       level == LogLevel::off ? spdlog::level::off : static_cast<spdlog::level::level_enum>(level)
   );
@@ -93,10 +124,10 @@ std::shared_ptr<spdlog::logger> make_log(spdlog::sink_ptr sink, LogLevel level) 
   return log;
 }
 
-void install_log(LogLevel level, LogColour colour) {
+void install_log(LogLevel level, LogColour colour, LogForm form) {
   const auto mode =
       colour == LogColour::always ? spdlog::color_mode::always : spdlog::color_mode::never;
-  auto log = make_log(std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(mode), level);
+  auto log = make_log(std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(mode), level, form);
   spdlog::drop(kLogName);
   spdlog::register_logger(std::move(log));
 }

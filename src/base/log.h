@@ -14,6 +14,10 @@ namespace mlxs {
 
 enum class LogLevel { trace, debug, info, warning, error, off };
 enum class LogColour { never, always };
+enum class LogForm {
+  text,  // "2026-01-31 12:00:00.000 info message"
+  json,  // {"time": "2026-01-31T12:00:00.000Z", "level": "info", "message": ..., and fields}
+};
 
 // RETURNS: the level of the setting log_level ("warning"). ERRORS: std::logic_error for another
 // word.
@@ -24,13 +28,14 @@ enum class LogColour { never, always };
 //   sends cannot forge a line of a log or drive a terminal.
 [[nodiscard]] std::string escape_control(std::string_view text);
 
-// RETURNS: a logger that writes "2026-01-31 12:00:00.000 info message" to `sink`, one line per
-// message.
-[[nodiscard]] std::shared_ptr<spdlog::logger> make_log(spdlog::sink_ptr sink, LogLevel level);
+// RETURNS: a logger that writes to `sink`, one line per message.
+[[nodiscard]] std::shared_ptr<spdlog::logger> make_log(
+    spdlog::sink_ptr sink, LogLevel level, LogForm form = LogForm::text
+);
 
 // Installs the log of the process, on stderr. Replaces an earlier one. THREADS: none may be
 // logging.
-void install_log(LogLevel level, LogColour colour);
+void install_log(LogLevel level, LogColour colour, LogForm form = LogForm::text);
 
 // RETURNS: the installed log, or null. The registry behind it is spdlog's own.
 [[nodiscard]] std::shared_ptr<spdlog::logger> installed_log();

@@ -8,6 +8,9 @@
 #include <string_view>
 
 #include "base/answer_settings.h"
+#include "base/cache_settings.h"
+#include "base/logging_settings.h"
+#include "base/model_settings.h"
 #include "base/monitoring_settings.h"
 #include "base/settings.h"
 
@@ -19,10 +22,6 @@ constexpr SettingCommand kAll = kRunning | kInfoCommand;
 constexpr SettingCommand kTalking = kGenerateCommand | kChatCommand;
 
 constexpr std::array<std::string_view, 3> kDevices = {"auto", "cpu", "gpu"};
-constexpr std::array<std::string_view, 5> kKvDtypes = {
-    "auto", "float32", "float16", "bfloat16", "int8"
-};
-constexpr std::array<std::string_view, 2> kOnOff = {"on", "off"};
 constexpr std::array<std::string_view, 2> kPreemptions = {"recompute", "swap"};
 constexpr std::array<std::string_view, 3> kPrecisions = {"exact", "balanced", "fast"};
 constexpr std::array<std::string_view, 6> kLogLevels = {
@@ -129,52 +128,14 @@ constexpr std::array kTable = {
         .text = "at most so many tokens of all sequences in one forward pass"
     },
     Setting{
-        .name = "kv_memory",
+        .name = "deterministic",
         .group = SettingGroup::engine,
-        .domain = AmountDomain{0, kMaxBytes},
-        .unit = "bytes",
-        .default_value = "0",
-        .commands = kRunning,
-        .text = "memory for keys and values, in bytes or as a share of what the weights leave; "
-                "0: what max-sequences contexts need, at most a quarter of the machine's"
-    },
-    Setting{
-        .name = "kv_dtype",
-        .group = SettingGroup::engine,
-        .domain = ChoiceDomain{kKvDtypes},
+        .domain = SwitchDomain{},
         .unit = "",
-        .default_value = "auto",
+        .default_value = "false",
         .commands = kRunning,
-        .text = "type of keys and values in memory; auto: float16 on the CPU unless precision is "
-                "exact, else as the model computes"
-    },
-    Setting{
-        .name = "prefix_cache",
-        .group = SettingGroup::engine,
-        .domain = ChoiceDomain{kOnOff},
-        .unit = "",
-        .default_value = "on",
-        .commands = kRunning,
-        .text = "share what requests have computed of equal prompt beginnings"
-    },
-    Setting{
-        .name = "prefix_cache_dir",
-        .group = SettingGroup::engine,
-        .domain = TextDomain{},
-        .unit = "",
-        .default_value = "",
-        .commands = kServeCommand,
-        .text = "folder that keeps computed prompts over restarts, for this user only; they can be "
-                "read from it"
-    },
-    Setting{
-        .name = "prefix_cache_disk",
-        .group = SettingGroup::engine,
-        .domain = BytesDomain{1 << 20, kMaxBytes},
-        .unit = "bytes",
-        .default_value = "10GiB",
-        .commands = kServeCommand,
-        .text = "of prefix_cache_dir at most; what was used least recently goes first"
+        .text = "refuse to start where a request's tokens could depend on its neighbours; on the "
+                "CPU they never do"
     },
     Setting{
         .name = "target_itl",
@@ -575,7 +536,10 @@ consteval std::array<Setting, kFirst + kSecond> joined(
   }(std::make_index_sequence<kFirst + kSecond>());
 }
 
-constexpr std::array kSettings = joined(joined(kTable, kMonitoringSettings), kAnswerSettings);
+constexpr std::array kSettings = joined(
+    joined(joined(kTable, kModelSettings), joined(kCacheSettings, kMonitoringSettings)),
+    joined(kLoggingSettings, kAnswerSettings)
+);
 
 }  // namespace
 

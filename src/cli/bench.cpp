@@ -1,5 +1,5 @@
 // `bench`: prefill and decode speed of a model on this machine. What is measured is in
-// bench_measure.
+// bench_measure; `bench serve` and `bench compare` have files of their own.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "base/settings.h"
+#include "cli/bench_compare.h"
 #include "cli/bench_measure.h"
 #include "cli/bench_report.h"
+#include "cli/bench_serve.h"
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/machine.h"
@@ -110,16 +112,6 @@ std::vector<BenchLoad> plan(const BenchArguments& arguments, int step_tokens) {
 }
 
 void check(const BenchArguments& arguments) {
-  // A later version has these subcommands; until then the words must not quietly mean a model.
-  if (arguments.model == "serve" || arguments.model == "compare") {
-    throw Error(
-        ErrorCode::invalid_config,
-        fmt::format(
-            "bench {0} is not there yet; a model of this name is benchmarked as ./{0}",
-            arguments.model
-        )
-    );
-  }
   if (arguments.prompt == 0 && arguments.gen == 0) {
     throw Error(ErrorCode::invalid_config, "--prompt 0 and --gen 0 leave nothing to measure");
   }
@@ -129,9 +121,13 @@ class BenchCommand final : public Command {
  public:
   explicit BenchCommand(CLI::App& app) : Command(app), flags_(app, kBenchCommand) {
     add_arguments(app, arguments_);
+    serve_ = add_bench_serve(app, serve_arguments_);
+    compare_ = add_bench_compare(app, compare_arguments_);
   }
 
   int run(CliContext& context) override {
+    if (serve_->parsed()) return run_bench_serve(serve_arguments_, context);
+    if (compare_->parsed()) return run_bench_compare(compare_arguments_, context);
     check(arguments_);
     const Settings settings = flags_.resolve(context.environment);
     start_log(settings, context);
@@ -200,6 +196,10 @@ class BenchCommand final : public Command {
 
   SettingFlags flags_;
   BenchArguments arguments_;
+  BenchServeArguments serve_arguments_;
+  BenchCompareArguments compare_arguments_;
+  CLI::App* serve_ = nullptr;
+  CLI::App* compare_ = nullptr;
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ namespace mlxs {
 namespace {
 
 constexpr std::size_t kOptionColumnWidth = 32;
-constexpr std::string_view kCommandNames = "serve, generate, chat, bench, info, config";
+constexpr std::string_view kCommandNames = "serve, generate, chat, bench, top, info, config";
 constexpr const char* kExamples =
     "Examples:\n"
     "  mlx-serving serve                                 the default model on "
@@ -84,11 +84,12 @@ int run_parsed(const std::vector<std::string>& args, CliContext& context) {
   app.set_help_flag("-h,--help", "print this and exit");
   bool wants_version = false;
   app.add_flag("--version", wants_version, "print the version and exit");
-  const std::array<std::unique_ptr<Command>, 6> commands = {
+  const std::array<std::unique_ptr<Command>, 7> commands = {
       make_serve_command(app),
       make_generate_command(app),
       make_chat_command(app),
       make_bench_command(app),
+      make_top_command(app),
       make_info_command(app),
       make_config_command(app)
   };

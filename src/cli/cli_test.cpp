@@ -40,7 +40,7 @@ void expect_usage_error(const std::vector<std::string>& args, const std::string&
 
 TEST(Cli, BadUsageIsOneLine) {
   expect_usage_error(
-      {}, "a command is missing; the commands are serve, generate, chat, bench, info, config"
+      {}, "a command is missing; the commands are serve, generate, chat, bench, top, info, config"
   );
   expect_usage_error({"sevre"}, "no command is called \"sevre\"");
   expect_usage_error({"bad\nword\x1b[31m"}, "bad\\nword\\x1b[31m");
@@ -66,8 +66,9 @@ TEST(Cli, BadValuesNameFlagOrVariable) {
 }
 
 TEST(Cli, ReservedWordsOfBench) {
-  expect_usage_error({"bench", "serve"}, "bench serve is not there yet");
-  expect_usage_error({"bench", "compare"}, "bench compare is not there yet");
+  expect_usage_error({"bench", "serve", "--url", "a:80"}, "http://HOST");
+  expect_usage_error({"bench", "compare", "a.json"}, "B is required");
+  expect_usage_error({"top", "--url", "ftp://a"}, "http://HOST");
 }
 
 TEST(Cli, AModelMayBeNamedAsACommand) {

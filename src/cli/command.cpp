@@ -31,7 +31,8 @@ void start_log(const Settings& settings, const CliContext& context) {
   const bool is_plain = !context.environment("NO_COLOR").value_or("").empty();
   const LogColour colour =
       console.is_err_terminal && !is_plain ? LogColour::always : LogColour::never;
-  install_log(log_level_from_name(settings.text("log_level")), colour);
+  const LogForm form = settings.find_text("log_format") == "json" ? LogForm::json : LogForm::text;
+  install_log(log_level_from_name(settings.text("log_level")), colour, form);
 }
 
 std::unique_ptr<Engine> open_with_progress(const EngineConfig& config, CliContext& context) {

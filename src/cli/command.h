@@ -44,6 +44,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> make_generate_command(CLI::App& parent);
 [[nodiscard]] std::unique_ptr<Command> make_chat_command(CLI::App& parent);
 [[nodiscard]] std::unique_ptr<Command> make_bench_command(CLI::App& parent);
+[[nodiscard]] std::unique_ptr<Command> make_top_command(CLI::App& parent);
 [[nodiscard]] std::unique_ptr<Command> make_info_command(CLI::App& parent);
 [[nodiscard]] std::unique_ptr<Command> make_config_command(CLI::App& parent);
 

@@ -18,9 +18,7 @@ namespace {
 constexpr double kMaxWeight = 1e6;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) {
-  throw Error(
-      ErrorCode::invalid_config, fmt::format("key_weights: {}: {}", path.string(), what)
-  );
+  throw Error(ErrorCode::invalid_config, fmt::format("key_weights: {}: {}", path.string(), what));
 }
 
 json::value parse_file(const std::filesystem::path& path) {

@@ -4,17 +4,25 @@
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <ostream>
+#include <string>
+#include <utility>
 
 #include "base/log.h"
 #include "base/settings.h"
 #include "base/thread_annotations.h"
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "cli/further_models.h"
 #include "cli/interrupts.h"
 #include "cli/setting_flags.h"
+#include "mlx_serving/engine.h"
+#include "mlx_serving/error.h"
 #include "server/server.h"
+#include "server/server_options.h"
+#include "telemetry/collector.h"
 
 namespace mlxs {
 namespace {
@@ -49,6 +57,28 @@ class StopSignal {
   bool is_stopped_ MLXS_GUARDED_BY(mutex_) = false;
 };
 
+// A profile of everything within its scope; an empty path: none.
+class ProfileFile {
+ public:
+  // ERRORS: io_error for a file that cannot be written.
+  ProfileFile(Engine& engine, const std::string& path) : engine_(engine) {
+    if (path.empty()) return;
+    file_.open(path, std::ios::binary);
+    if (!file_) throw Error(ErrorCode::io_error, "the profile \"" + path + "\" cannot be written");
+    is_taken_ = engine_.collector().profiler().start();
+  }
+  ~ProfileFile() {
+    if (is_taken_) file_ << engine_.collector().profiler().stop();
+  }
+  ProfileFile(const ProfileFile&) = delete;
+  ProfileFile& operator=(const ProfileFile&) = delete;
+
+ private:
+  Engine& engine_;
+  std::ofstream file_;
+  bool is_taken_ = false;
+};
+
 class ServeCommand final : public Command {
  public:
   explicit ServeCommand(CLI::App& app) : Command(app), flags_(app, kServeCommand) {
@@ -72,7 +102,10 @@ class ServeCommand final : public Command {
         context.interrupts.listen([&stop](int signal) { stop.on_signal(signal); });
     const auto engine =
         open_with_progress(engine_config(settings, model_, context.environment), context);
-    Server server(*engine, server_options(settings));
+    const ProfileFile profile(*engine, settings.find_text("profile").value_or(""));
+    ServerOptions options = server_options(settings);
+    options.models = further_models(settings, context);
+    Server server(*engine, std::move(options));
     stop.start_serving();
     server.start();
     context.console.out << "ready " << server.url() << '\n' << std::flush;

@@ -124,6 +124,12 @@ KvDtype kv_dtype(const std::string& name) {
   return name == "int8" ? KvDtype::int8 : KvDtype::automatic;
 }
 
+SloAction slo_action_of(const std::string& name) {
+  if (name == "slow") return SloAction::slow;
+  if (name == "shed") return SloAction::shed;
+  return name == "both" ? SloAction::both : SloAction::none;
+}
+
 // What only makes sense where many requests meet.
 void read_serving_settings(const Settings& settings, EngineConfig& config) {
   config.max_sequences = narrow<int>(settings.integer("max_sequences"));
@@ -135,6 +141,14 @@ void read_serving_settings(const Settings& settings, EngineConfig& config) {
   config.prefix_cache_dir = settings.find_text("prefix_cache_dir").value_or("");
   config.prefix_cache_disk_bytes = settings.integer("prefix_cache_disk");
   config.step_timeout_s = settings.real("step_timeout");
+  config.memory_bandwidth = static_cast<double>(settings.integer("memory_bandwidth"));
+  config.slo = {
+      .first_token_ms = settings.real("slo_ttft"),
+      .next_token_ms = settings.real("slo_itl"),
+      .error_share = settings.real("slo_errors"),
+      .objective = settings.real("slo_objective")
+  };
+  config.slo_action = slo_action_of(settings.text("slo_action"));
   config.scheduler_trace = settings.find_text("scheduler_trace").value_or("");
   config.random_weights_config = settings.find_text("random_weights").value_or("");
   if (const auto path = settings.find_text("key_weights"))
@@ -184,6 +198,7 @@ EngineConfig engine_config(
   config.home = expand_home(settings.text("home"), environment);
   config.device = device_kind(settings.text("device"));
   config.precision = precision_of(settings.text("precision"));
+  config.deterministic = settings.is_on("deterministic");
   config.num_threads = narrow<int>(settings.integer("threads"));
   config.context_length = narrow<int>(settings.integer("context_length"));
   config.step_tokens = narrow<int>(settings.integer("step_tokens"));
@@ -216,6 +231,8 @@ ServerOptions server_options(const Settings& settings) {
   options.allow_insecure_bind = settings.is_on("insecure");
   options.allowed_hosts = settings.list("allowed_hosts");
   options.model_aliases = settings.list("model_aliases");
+  options.max_loaded_models = narrow<int>(settings.integer("max_loaded_models"));
+  options.models_memory_bytes = settings.integer("models_memory");
   options.num_threads = narrow<int>(settings.integer("http_threads"));
   options.max_connections = narrow<int>(settings.integer("max_connections"));
   options.max_header_bytes = narrow<std::size_t>(settings.integer("max_header"));
@@ -226,6 +243,9 @@ ServerOptions server_options(const Settings& settings) {
   options.idle_timeout = to_milliseconds(settings.real("idle_timeout"));
   options.write_timeout = to_milliseconds(settings.real("write_timeout"));
   options.health_timeout = to_milliseconds(settings.real("health_timeout"));
+  options.otlp_endpoint = settings.find_text("otlp_endpoint").value_or("");
+  options.trace_share = settings.real("trace_share");
+  options.log_prompts = settings.is_on("log_prompts");
   options.logger = installed_log();
   return options;
 }

@@ -33,6 +33,7 @@ TEST(EngineConfigOfSettings, DefaultsAreTheStructs) {
   EXPECT_EQ(config.home, "/h/.cache/mlx-serving");
   EXPECT_EQ(config.device, expected.device);
   EXPECT_EQ(config.precision, expected.precision);
+  EXPECT_EQ(config.deterministic, expected.deterministic);
   EXPECT_EQ(config.num_threads, expected.num_threads);
   EXPECT_EQ(config.context_length, expected.context_length);
   EXPECT_EQ(config.max_sequences, expected.max_sequences);
@@ -48,6 +49,7 @@ TEST(EngineConfigOfSettings, EveryFieldCanBeSet) {
       {{"home", "~/m"},
        {"device", "gpu"},
        {"precision", "fast"},
+       {"deterministic", "true"},
        {"threads", "7"},
        {"context_length", "1"},
        {"max_sequences", "2"},
@@ -61,6 +63,7 @@ TEST(EngineConfigOfSettings, EveryFieldCanBeSet) {
   EXPECT_EQ(config.home, "/h/m");
   EXPECT_EQ(config.device, DeviceKind::gpu);
   EXPECT_EQ(config.precision, Precision::fast);
+  EXPECT_TRUE(config.deterministic);
   EXPECT_EQ(config.num_threads, 7);
   EXPECT_EQ(config.context_length, 1);
   EXPECT_EQ(config.max_sequences, 2);

@@ -44,6 +44,15 @@ void check_token_id(const Tokenizer& tokenizer, std::int32_t id) {
   );
 }
 
+std::shared_ptr<Collector> make_collector(const EngineParts& parts) {
+  CollectorOptions options = parts.telemetry;
+  options.model = parts.info.name;
+  options.context_length = parts.info.context_length;
+  options.weight_bytes = parts.info.weight_bytes;
+  options.kv_bytes_per_token = parts.info.kv_bytes_per_token;
+  return std::make_shared<Collector>(std::move(options));
+}
+
 ModelInfo with_formats(ModelInfo info, const TextModel& text) {
   if (!text.chat_template) return info;
   if (text.tool_format != nullptr) info.tool_format = text.tool_format->name;
@@ -59,11 +68,7 @@ class Engine::Impl {
   explicit Impl(EngineParts parts)
       : info_(with_formats(parts.info, *parts.text)),
         text_(parts.text),
-        collector_(std::make_shared<Collector>(CollectorOptions{
-            .model = parts.info.name,
-            .context_length = parts.info.context_length,
-            .is_on = parts.telemetry
-        })),
+        collector_(make_collector(parts)),
         page_size_(parts.scheduler.cache.page_size),
         max_sequences_(parts.scheduler.max_sequences),
         capacity_(static_cast<std::size_t>(parts.max_queue + parts.scheduler.max_sequences)),
@@ -121,7 +126,9 @@ class Engine::Impl {
     std::vector<Generation> generations;
     for (int i = 0; i < count; ++i) {
       auto stream = std::make_shared<EventStream>(device_->bell());
-      submitted.tickets.emplace_back(open_, stream, RequestMeter(collector_, key, shape));
+      RequestMeter meter(collector_, key, shape);
+      meter.trace(collector_->trace(submitted.request.label, submitted.request.traceparent));
+      submitted.tickets.emplace_back(open_, stream, std::move(meter));
       generations.emplace_back(std::move(stream));
     }
     stage_->submit(std::move(submitted));
@@ -145,7 +152,7 @@ class Engine::Impl {
 
   [[nodiscard]] const ModelInfo& info() const { return info_; }
   [[nodiscard]] const TextModel& text() const { return *text_; }
-  [[nodiscard]] const Collector& collector() const { return *collector_; }
+  [[nodiscard]] Collector& collector() const { return *collector_; }
 
   [[nodiscard]] EngineStats stats() const {
     EngineStats stats;
@@ -244,6 +251,7 @@ const ModelInfo& Engine::model() const { return impl_->info(); }
 EngineStats Engine::stats() const { return impl_->stats(); }
 EngineHealth Engine::health() const { return impl_->health(); }
 const Collector& Engine::collector() const { return impl_->collector(); }
+Collector& Engine::collector() { return impl_->collector(); }
 int Engine::drain(std::chrono::milliseconds timeout) { return impl_->drain(timeout); }
 
 }  // namespace mlxs

@@ -113,6 +113,7 @@ EngineLoop::EngineLoop(const EngineParts& parts, std::size_t capacity, std::func
       scheduler_(parts.scheduler, trace_.get()),
       ring_(parts.ring),
       meter_(parts.collector),
+      governor_(parts.collector, parts.slo_action),
       tier_(
           parts.make_disk_tier
               ? std::make_unique<TierLink>(
@@ -152,6 +153,7 @@ void EngineLoop::prepare() {
   take_commands();
   watch_readers();
   end_expired();
+  governor_.apply(scheduler_, Clock::now());
 }
 
 void EngineLoop::take_commands() {
@@ -226,6 +228,10 @@ void EngineLoop::start(PreparedRequest request) {
 bool EngineLoop::start_sequence(Sequence sequence, Live live) {
   const SequenceId id = sequence.id;
   const int num_prompt_tokens = sequence.num_prompt_tokens;
+  if (governor_.refuses(sequence)) {
+    live.ticket.fail(governor_.refusal());
+    return false;
+  }
   const Admission admission = scheduler_.add(std::move(sequence), Clock::now());
   if (!admission.is_accepted()) {
     live.ticket.fail(refusal_error(admission));
@@ -310,7 +316,12 @@ void EngineLoop::collect_oldest() {
            .completed_at = now,
            .tokens = collected.result.tokens}
       );
-      meter_.completed(collected.step, collected.duration, now);
+      for (const ComputedChunk& computed :
+           meter_.completed(collected.step, collected.duration, now)) {
+        const auto live = live_.find(computed.sequence);
+        if (live != live_.end()) live->second.ticket.meter().prefill_chunk(computed.chunk);
+      }
+      meter_.profile_kernels(*runner_, now);
       // Before the events, so that whoever reads a finish finds its steps counted.
       heartbeat_.step_done(collected.num_rows);
       collect_prompts(collected.result);
@@ -372,13 +383,13 @@ void EngineLoop::collect_prompts(const StepResult& result) {
 void EngineLoop::publish_token(SequenceId id, const SampledToken& token, TimePoint now) {
   Live& live = live_.at(id);
   const Sequence& sequence = *scheduler_.find(id);
-  count_token(live.ticket.meter(), sequence, live.last_token_at, now);
-  live.last_token_at = now;
   if (live.prompt.is_pooled()) {
     live.ticket.stream().tell_embedding(live.prompt.take_embedding());
     finish(id, {.reason = FinishReason::stop}, {}, Keep::cached);
     return;
   }
+  count_token(live.ticket.meter(), sequence, live.last_token_at, now);
+  live.last_token_at = now;
   if (sequence.num_output_tokens() == 1) live.prompt.tell(sequence, live.ticket.stream());
   const bool was_guided = live.output.is_guided();
   const LiveOutput::Piece piece = live.output.take(token.id);
@@ -420,6 +431,10 @@ void EngineLoop::finish(SequenceId id, Finish finish, const OutputDelta& last, K
   };
   finish.timings = timings_of(sequence, Clock::now());
   found->second.output.describe(finish);
+  finish.course = {
+      .num_prompt_chunks = sequence.num_chunks,
+      .num_preemptions = sequence.num_recomputes + sequence.num_swaps
+  };
   const bool is_kept = tier_ && keep == Keep::cached && sequence.use_cache == UseCache::yes;
   std::vector<std::int32_t> kept;
   if (is_kept)

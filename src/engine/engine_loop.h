@@ -22,6 +22,7 @@
 #include "engine/salt_table.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/sequence.h"
+#include "engine/slo_governor.h"
 #include "engine/step_meter.h"
 #include "engine/submission_ring.h"
 #include "engine/text_stage.h"
@@ -99,6 +100,7 @@ class EngineLoop final : public DeviceWorker {
   Scheduler scheduler_;
   SubmissionRing ring_;
   StepMeter meter_;
+  SloGovernor governor_;
   std::unique_ptr<TierLink> tier_;  // null: nothing is kept on disk
   SaltTable salts_;
   BoundedQueue<PreparedRequest> commands_;

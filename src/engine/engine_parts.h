@@ -22,7 +22,8 @@ struct EngineParts {
   SubmissionRingOptions ring = {};
   int max_queue = 256;
   int num_text_workers = 1;
-  bool telemetry = true;
+  CollectorOptions telemetry = {};  // the model's facts are filled in
+  SloAction slo_action = SloAction::none;
   // Counts requests and steps. An engine makes its own; a loop without one counts nothing.
   std::shared_ptr<Collector> collector = {};
   // Called on the device thread, where the runner also lives and dies; loads the weights.

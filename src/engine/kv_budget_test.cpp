@@ -47,9 +47,8 @@ TEST(KvBudget, NeverExceedsTheStatedMemory) {
 }
 
 TEST(KvBudget, GroupsWithAWindowGetWhatTheWindowNeeds) {
-  const KvDemand demand = demand_of(
-      {{.window = 512, .bytes_per_token = 5000}, {.window = 0, .bytes_per_token = 1000}}
-  );
+  const KvDemand demand =
+      demand_of({{.window = 512, .bytes_per_token = 5000}, {.window = 0, .bytes_per_token = 1000}});
   const KvBudget budget = plan_kv({.max_sequences = 3}, demand);
   EXPECT_EQ(budget.layout.groups.at(0).num_pages, 3 * (512 / 32 + 2));
   EXPECT_EQ(budget.layout.groups.at(0).window, 512);
@@ -78,9 +77,8 @@ TEST(KvBudget, RefusesWhatCannotBe) {
   EXPECT_THROW((void)plan_kv({.kv_memory_bytes = -1}, kDemand), Error);
   EXPECT_THROW((void)plan_kv({.kv_memory_bytes = std::int64_t{1} << 35}, kDemand), Error);
   EXPECT_THROW(
-      (void)plan_kv(
-          {}, demand_of({{.bytes_per_token = std::numeric_limits<std::int64_t>::max() / 2}})
-      ),
+      (void
+      )plan_kv({}, demand_of({{.bytes_per_token = std::numeric_limits<std::int64_t>::max() / 2}})),
       Error
   );
   EXPECT_THROW((void)plan_kv({}, demand_of({})), Error);

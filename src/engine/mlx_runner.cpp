@@ -26,6 +26,8 @@
 #include "base/fault_point.h"
 #include "engine/mask_job.h"
 #include "engine/mlx_extras.h"
+#include "kernels/cpu/cpu_context.h"
+#include "kernels/cpu/phase_times.h"
 #include "kernels/page_copy/page_copy.h"
 #include "sampling/sample.h"
 
@@ -322,5 +324,19 @@ void MlxRunner::write_page(int group, std::int32_t page, std::span<const std::by
 }
 
 std::int64_t MlxRunner::page_bytes(int group) const { return mlxs::page_bytes(pages_, group); }
+
+void MlxRunner::time_kernels(KernelTiming timing) {
+  if (const auto& cpu = model_.cpu_context()) cpu->times.set_on(timing == KernelTiming::on);
+}
+
+std::vector<KernelTime> MlxRunner::take_kernel_times() {
+  std::vector<KernelTime> times;
+  const auto& cpu = model_.cpu_context();
+  if (!cpu) return times;
+  for (const PhaseTime& time : cpu->times.take()) {
+    times.push_back({.name = time.name, .duration = time.duration, .num_calls = time.num_calls});
+  }
+  return times;
+}
 
 }  // namespace mlxs

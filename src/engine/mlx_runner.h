@@ -28,6 +28,8 @@ class MlxRunner final : public Runner {
   [[nodiscard]] std::vector<std::byte> read_page(int group, std::int32_t page) override;
   void write_page(int group, std::int32_t page, std::span<const std::byte> content) override;
   [[nodiscard]] std::int64_t page_bytes(int group) const override;
+  void time_kernels(KernelTiming timing) override;
+  [[nodiscard]] std::vector<KernelTime> take_kernel_times() override;
 
   [[nodiscard]] const KvPages& pages() const { return pages_; }
 

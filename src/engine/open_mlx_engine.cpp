@@ -41,7 +41,8 @@ namespace {
 // row costs as much as many decodes.
 constexpr int kMinPrefillRows = 12;
 
-mx::Device pick_device(DeviceKind kind) {
+mx::Device pick_device(const EngineConfig& config) {
+  const DeviceKind kind = config.device;
   const bool has_gpu = mx::is_available(mx::Device::gpu);
   if (kind == DeviceKind::gpu && !has_gpu) {
     throw Error(
@@ -50,7 +51,15 @@ mx::Device pick_device(DeviceKind kind) {
         "choose cpu"
     );
   }
-  return kind == DeviceKind::cpu || !has_gpu ? mx::Device::cpu : mx::Device::gpu;
+  const bool is_cpu = kind == DeviceKind::cpu || !has_gpu;
+  if (config.deterministic && !is_cpu) {
+    throw Error(
+        ErrorCode::invalid_config,
+        "deterministic is on, but on a GPU the order of sums depends on the batch; set device to "
+        "cpu, or deterministic to false"
+    );
+  }
+  return is_cpu ? mx::Device::cpu : mx::Device::gpu;
 }
 
 std::int64_t machine_memory_bytes() {
@@ -201,7 +210,10 @@ EngineParts plan_parts(
   parts.info = std::move(info);
   parts.max_queue = config.max_queue;
   parts.num_text_workers = config.num_text_workers;
-  parts.telemetry = config.telemetry;
+  parts.telemetry = {
+      .is_on = config.telemetry, .slo = config.slo, .memory_bandwidth = config.memory_bandwidth
+  };
+  parts.slo_action = config.slo_action;
   if (!config.scheduler_trace.empty())
     parts.make_trace = [path = config.scheduler_trace] { return open_trace_file(path); };
   return parts;
@@ -264,7 +276,7 @@ EngineParts parts_of_model(const EngineConfig& config, const LoadProgress& progr
     return checkpoint->find(name) != nullptr;
   };
   const ModelSpec spec = make_model_spec(checkpoint->config(), checkpoint->path(), has_tensor);
-  const mx::Device device = pick_device(config.device);
+  const mx::Device device = pick_device(config);
   auto text =
       std::make_shared<const TextModel>(make_text_model(checkpoint->text(), checkpoint->path()));
 
@@ -325,7 +337,7 @@ EngineParts parts_of_random_weights(const EngineConfig& config) {
   const std::filesystem::path path = config.random_weights_config;
   const json::object object = read_json_object(path);
   const ModelSpec spec = make_model_spec(object, path.string());
-  const mx::Device device = pick_device(config.device);
+  const mx::Device device = pick_device(config);
   const RandomWeights weights = read_random_weights(object, path.string(), device);
 
   const KvType kv_type = kv_type_of(config, device, weights.activations);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/batch.h"
@@ -33,6 +34,15 @@ class Submission {
   [[nodiscard]] virtual StepResult take() = 0;
 };
 
+enum class KernelTiming { off, on };
+
+// What the kernels of one kind took, all threads waiting for each other.
+struct KernelTime {
+  std::string_view name = {};
+  std::chrono::nanoseconds duration{0};
+  std::int64_t num_calls = 0;
+};
+
 // Thread safety: created, used and destroyed on the device thread only.
 class Runner {
  public:
@@ -57,6 +67,12 @@ class Runner {
   virtual void write_page(int group, std::int32_t page, std::span<const std::byte> content) = 0;
 
   [[nodiscard]] virtual std::int64_t page_bytes(int group) const = 0;
+
+  // Where kernels can be timed, they are from now on, or no longer; it costs a clock's reading
+  // each.
+  virtual void time_kernels(KernelTiming timing) { static_cast<void>(timing); }
+  // RETURNS: the times since the last call, by kind, those without any left out.
+  [[nodiscard]] virtual std::vector<KernelTime> take_kernel_times() { return {}; }
 };
 
 }  // namespace mlxs

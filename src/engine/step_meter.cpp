@@ -1,19 +1,23 @@
 // What a step holds is noted when it is submitted, as its batch is gone when it is done.
 #include "engine/step_meter.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/batch.h"
+#include "engine/runner.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/scheduler/step_cost.h"
 #include "engine/sequence.h"
 #include "engine/submission_ring.h"
 #include "mlx_serving/engine.h"
 #include "telemetry/collector.h"
+#include "telemetry/profiler.h"
 
 namespace mlxs {
 
@@ -22,22 +26,84 @@ StepMeter::StepMeter(std::shared_ptr<Collector> collector)
 
 void StepMeter::submitted(const Batch& batch, TimePoint now) {
   if (!collector_) return;
+  InFlight entry{.step = batch.step, .record = {}, .chunks = {}};
   StepShape shape;
-  for (const BatchSlice& slice : batch.slices)
+  for (const BatchSlice& slice : batch.slices) {
     shape.add_slice(slice.num_rows, slice.context_length);
-  StepRecord record{.decode_rows = shape.decode_rows, .prefill_rows = shape.prefill_rows};
-  if (idle_since_ != kNever) record.gap = now - idle_since_;
+    entry.record.context_tokens += slice.context_length;
+    if (slice.num_rows > 1)
+      entry.chunks.push_back({.sequence = slice.sequence, .chunk = {.num_rows = slice.num_rows}});
+  }
+  entry.record.decode_rows = shape.decode_rows;
+  entry.record.prefill_rows = shape.prefill_rows;
+  if (idle_since_ != kNever) entry.record.gap = now - idle_since_;
   idle_since_ = kNever;
-  in_flight_.push_back({.step = batch.step, .record = record});
+  in_flight_.push_back(std::move(entry));
 }
 
-void StepMeter::completed(std::uint64_t step, std::chrono::nanoseconds duration, TimePoint now) {
-  if (in_flight_.empty() || in_flight_.front().step != step) return;
-  StepRecord record = in_flight_.front().record;
-  record.duration = duration;
+std::vector<ComputedChunk> StepMeter::completed(
+    std::uint64_t step, std::chrono::nanoseconds duration, TimePoint now
+) {
+  if (in_flight_.empty() || in_flight_.front().step != step) return {};
+  InFlight entry = std::move(in_flight_.front());
+  entry.record.duration = duration;
   in_flight_.pop_front();
   if (in_flight_.empty()) idle_since_ = now;
-  collector_->record_step(record);
+  collector_->record_step(entry.record);
+  for (ComputedChunk& computed : entry.chunks) {
+    computed.chunk.begin = now - duration;
+    computed.chunk.end = now;
+  }
+  if (collector_->profiler().is_active()) profile(entry, now);
+  return std::move(entry.chunks);
+}
+
+void StepMeter::profile(const InFlight& entry, TimePoint now) {
+  Profiler& profiler = collector_->profiler();
+  const StepRecord& record = entry.record;
+  const TimePoint begin = now - record.duration;
+  if (record.gap.count() > 0)
+    profiler.add(
+        {.name = "gap",
+         .track = ProfileTrack::host,
+         .begin = begin - record.gap,
+         .duration = record.gap}
+    );
+  profiler.add(
+      {.name = "step",
+       .track = ProfileTrack::device,
+       .begin = begin,
+       .duration = record.duration,
+       .arguments =
+           {{"step", static_cast<std::int64_t>(entry.step)},
+            {"decode_rows", record.decode_rows},
+            {"prefill_rows", record.prefill_rows}}}
+  );
+  profiler.count("steps in flight", begin, static_cast<std::int64_t>(in_flight_.size()) + 1);
+  profiler.count("steps in flight", now, static_cast<std::int64_t>(in_flight_.size()));
+}
+
+// The kernels of a step take turns, so their sums stand one after the other, up to the step's end.
+void StepMeter::profile_kernels(Runner& runner, TimePoint now) {
+  const bool is_wanted = collector_ && collector_->profiler().is_active();
+  if (is_wanted != is_timing_)
+    runner.time_kernels(is_wanted ? KernelTiming::on : KernelTiming::off);
+  const bool has_times = is_wanted && is_timing_;
+  is_timing_ = is_wanted;
+  if (!has_times) return;
+  const std::vector<KernelTime> times = runner.take_kernel_times();
+  TimePoint begin = now;
+  for (const KernelTime& time : times) begin -= time.duration;
+  for (const KernelTime& time : times) {
+    collector_->profiler().add(
+        {.name = std::string(time.name),
+         .track = ProfileTrack::kernels,
+         .begin = begin,
+         .duration = time.duration,
+         .arguments = {{"calls", time.num_calls}}}
+    );
+    begin += time.duration;
+  }
 }
 
 void StepMeter::dropped(std::uint64_t step) {

@@ -6,15 +6,25 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <vector>
 
+#include "cache/page_layout.h"
 #include "engine/batch.h"
+#include "engine/runner.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/sequence.h"
 #include "engine/submission_ring.h"
 #include "mlx_serving/engine.h"
 #include "telemetry/collector.h"
+#include "telemetry/request_trace.h"
 
 namespace mlxs {
+
+// Rows of a prompt that a step computed.
+struct ComputedChunk {
+  SequenceId sequence = 0;
+  PrefillChunk chunk;
+};
 
 // Thread safety: none; the engine's thread owns it.
 class StepMeter {
@@ -24,8 +34,14 @@ class StepMeter {
 
   // A step went to the device.
   void submitted(const Batch& batch, TimePoint now);
-  // The oldest one came back well. `duration` as CollectedStep's.
-  void completed(std::uint64_t step, std::chrono::nanoseconds duration, TimePoint now);
+  // The oldest one came back well. `duration` as CollectedStep's. RETURNS: the parts of prompts
+  // that it computed.
+  std::vector<ComputedChunk> completed(
+      std::uint64_t step, std::chrono::nanoseconds duration, TimePoint now
+  );
+  // Writes the kernels of the newest step into the profile, and lets the runner time them while one
+  // is taken.
+  void profile_kernels(Runner& runner, TimePoint now);
   // One failed, or was never submitted.
   void dropped(std::uint64_t step);
   // There is nothing to run: the time until the next step is no gap.
@@ -35,10 +51,14 @@ class StepMeter {
   struct InFlight {
     std::uint64_t step = 0;
     StepRecord record;
+    std::vector<ComputedChunk> chunks;  // without times
   };
+
+  void profile(const InFlight& entry, TimePoint now);
 
   const std::shared_ptr<Collector> collector_;  // shared with the engine's face
   std::deque<InFlight> in_flight_;
+  bool is_timing_ = false;         // the runner times its kernels
   TimePoint idle_since_ = kNever;  // the device has nothing although work is pending
 };
 

@@ -46,10 +46,10 @@ struct CollectedStep {
   std::uint64_t step = 0;
   std::uint64_t num_rows = 0;  // of its batch
   Outcome outcome = Outcome::completed;
-  StepResult result = {};           // completed
-  std::exception_ptr error = {};    // failed: what the device said
-  std::chrono::nanoseconds duration{0};  // from when it could begin: the later of its submission and
-                                         // the end of the step before
+  StepResult result = {};                // completed
+  std::exception_ptr error = {};         // failed: what the device said
+  std::chrono::nanoseconds duration{0};  // from when it could begin: the later of its submission
+                                         // and the end of the step before
 };
 
 // Thread safety: none; the device thread owns it.
@@ -94,10 +94,10 @@ class SubmissionRing {
   const SubmissionRingOptions options_;
   const Now now_;
   std::deque<InFlight> in_flight_;
-  Clock::time_point last_end_;            // of the newest collected step
-  Clock::time_point last_event_;          // up to which times are accounted
-  bool has_pending_work_ = false;         // since the last submission, until pause()
-  double occupancy_ms_ = 0.0;             // steps in flight times milliseconds
+  Clock::time_point last_end_;     // of the newest collected step
+  Clock::time_point last_event_;   // up to which times are accounted
+  bool has_pending_work_ = false;  // since the last submission, until pause()
+  double occupancy_ms_ = 0.0;      // steps in flight times milliseconds
   double observed_ms_ = 0.0;
   SubmissionRingStats stats_;
 };

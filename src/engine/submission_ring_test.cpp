@@ -112,7 +112,8 @@ void run_steps(Bench& bench, int num_steps, Clock::duration host_time) {
 TEST(SubmissionRing, KeepsTheDeviceBusyWhileTheHostWorks) {
   Bench bench({.capacity = 2});
   run_steps(bench, 1000, microseconds(8000));
-  const double elapsed = std::chrono::duration<double>(bench.device.now - Clock::time_point{}).count();
+  const double elapsed =
+      std::chrono::duration<double>(bench.device.now - Clock::time_point{}).count();
   const double busy = std::chrono::duration<double>(bench.device.busy).count();
   EXPECT_GE(busy / elapsed, 0.98);
   EXPECT_EQ(bench.device.max_in_flight, 2);

@@ -1,9 +1,9 @@
 // Groups by window, in the order in which the windows appear.
 #include "model/layer_groups.h"
 
-#include <cstdint>
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "kernels/kv_type.h"

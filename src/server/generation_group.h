@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "mlx_serving/engine.h"
+#include "server/api_context.h"
 #include "server/http/task.h"
+#include "server/inspect/request_log.h"
 #include "server/wake_signal.h"
 
 namespace mlxs {
@@ -20,10 +22,17 @@ struct GroupEvent {
 class GenerationGroup {
  public:
   // Submits every request for `num_choices` answers; the answers of one stand together.
+  // REQUIRES: the context outlives it; all requests have one label.
   // ERRORS: as Engine::submit; what was submitted before is cancelled then.
   GenerationGroup(
-      Engine& engine, std::vector<Request> requests, int num_choices, const Executor& executor
+      const ApiContext& context,
+      std::vector<Request> requests,
+      int num_choices,
+      const Executor& executor
   );
+  ~GenerationGroup();
+  GenerationGroup(const GenerationGroup&) = delete;
+  GenerationGroup& operator=(const GenerationGroup&) = delete;
 
   [[nodiscard]] std::size_t size() const { return generations_.size(); }
 
@@ -34,9 +43,14 @@ class GenerationGroup {
   Task<std::optional<GroupEvent>> next();
 
  private:
+  void note(std::size_t index, const Event& event);
+
+  RequestLog& log_;
+  RequestLog::Number number_ = 0;
   WakeSignal signal_;  // outlives the generations, whose wakers point to it
   std::vector<Generation> generations_;
   std::vector<char> is_finished_;
+  std::vector<char> has_token_;
   std::size_t num_finished_ = 0;
   std::size_t turn_ = 0;
 };

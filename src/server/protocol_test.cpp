@@ -307,8 +307,7 @@ TEST(Protocol, ExpectContinue) {
 TEST(Protocol, MethodsAndRoutes) {
   TestServer server;
   for (const char* path :
-       {"/",
-        "/v1",
+       {"/v1",
         "/v1/",
         "/v1/models/",
         "//v1/models",

@@ -9,29 +9,32 @@
 #include "server/embeddings/routes.h"
 #include "server/http/exchange.h"
 #include "server/http/router.h"
-#include "server/http/task.h"
+#include "server/inspect/routes.h"
 #include "server/llama_server/error_body.h"
 #include "server/llama_server/routes.h"
+#include "server/models/routes.h"
 #include "server/monitoring/routes.h"
 #include "server/ollama/error_body.h"
 #include "server/ollama/routes.h"
 #include "server/openai/error_body.h"
 #include "server/openai/routes.h"
 #include "server/openapi/document.h"
+#include "server/page/routes.h"
 #include "server/probes.h"
 #include "server/prompt/routes.h"
 #include "server/responses/routes.h"
 #include "server/websocket/routes.h"
 
 namespace mlxs {
-namespace {
-
-using ApiHandler = Task<void> (*)(const ApiContext&, Exchange&);
-
-}  // namespace
+namespace {}  // namespace
 
 std::vector<Route> all_routes(const ApiContext& context) {
   const auto bind = [&context](ApiHandler handler) -> Handler {
+    return [&context, handler](Exchange& exchange) {
+      return run_on_its_model(context, handler, exchange);
+    };
+  };
+  const auto fixed = [&context](ApiHandler handler) -> Handler {
     return [&context, handler](Exchange& exchange) { return handler(context, exchange); };
   };
   const RoutePolicy probe(RouteAccess::open, RouteWork::light, kOpenaiDialect);
@@ -48,8 +51,18 @@ std::vector<Route> all_routes(const ApiContext& context) {
       {"GET", "/health", probe, bind(handle_health)},
       {"GET", "/ready", probe, bind(handle_ready)},
       {"GET", "/metrics", light, bind(handle_metrics)},
+      {"POST", "/debug/profile", light, bind(handle_profile)},
       {"GET", "/openapi.json", light, bind(handle_openapi)},
+      {"GET", "/", probe, bind(handle_page)},
+      {"GET", "/ui/app.js", probe, bind(handle_page)},
+      {"GET", "/ui/engine.js", probe, bind(handle_page)},
+      {"GET", "/ui/markdown.js", probe, bind(handle_page)},
+      {"GET", "/ui/style.css", probe, bind(handle_page)},
+      {"GET", "/v1/status", light, bind(handle_status)},
+      {"GET", "/v1/requests/*", light, bind(handle_request_get)},
       {"GET", "/v1/models", light, bind(handle_model_list)},
+      {"POST", "/models/load", light, fixed(handle_model_load)},
+      {"POST", "/models/unload", light, fixed(handle_model_unload)},
       {"GET", "/v1/models/*", light, bind(handle_model)},
       {"POST", "/v1/chat/completions", generate, bind(handle_chat)},
       {"POST", "/v1/completions", generate, bind(handle_completion)},

@@ -26,6 +26,10 @@
 #include "server/http/router.h"
 #include "server/http/service.h"
 #include "server/http/tls.h"
+#include "server/inspect/request_log.h"
+#include "server/memory_trim.h"
+#include "server/models/model_host.h"
+#include "server/monitoring/otlp_exporter.h"
 #include "server/offload.h"
 #include "server/openai/api_model.h"
 #include "server/openai/error_body.h"
@@ -33,6 +37,8 @@
 #include "server/responses/response_store.h"
 #include "server/route_table.h"
 #include "server/server_options.h"
+#include "telemetry/collector.h"
+#include "telemetry/energy.h"
 #include "telemetry/http_metrics.h"
 
 namespace mlxs {
@@ -95,6 +101,7 @@ class Server::Impl {
 
  private:
   void serve();
+  void start_tracing();
 
   Engine& engine_;
   HttpService service_;
@@ -102,7 +109,12 @@ class Server::Impl {
   Offload offload_;  // joined before the io_context, which its answers go to, goes away
   ResponseStore responses_;
   BackgroundJobs jobs_;
+  const EnergyMeter energy_{EnergySources::of_this_machine()};
+  std::shared_ptr<OtlpExporter> exporter_;  // shared with traces under way; null: no spans
+  RequestLog requests_;
+  ModelHost models_;
   ApiContext context_;
+  MemoryTrim memory_trim_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::optional<Listener> listener_;
 
@@ -119,6 +131,10 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
       offload_(kNumOffloadThreads),
       responses_(options.responses_store, options.max_responses),
       jobs_(io_, service_),
+      models_(
+          std::move(options.models),
+          {.max_loaded = options.max_loaded_models, .memory_bytes = options.models_memory_bytes}
+      ),
       context_{
           engine,
           service_,
@@ -126,9 +142,13 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
           offload_,
           responses_,
           jobs_,
+          energy_,
+          requests_,
+          models_,
           options.embedding_pooling,
           options.rerank
       },
+      memory_trim_(io_, service_),
       work_(io_.get_executor()) {
   check_options(options);
   service_.options = std::move(options);
@@ -136,6 +156,7 @@ Server::Impl::Impl(Engine& engine, ServerOptions options)
   service_.logger = service_.options.logger;
   if (!service_.logger)
     service_.logger = std::make_shared<spdlog::logger>("silent", spdlog::sinks_init_list{});
+  models_.start(context_);
   service_.router = Router(all_routes(context_));
   service_.metrics = HttpMetrics(names_of(service_.router.routes()));
 }
@@ -146,6 +167,7 @@ void Server::Impl::start() {
     service_.tls = make_tls_context(options.tls_certificate, options.tls_key);
   auto keys = std::make_shared<KeyRing>(options.api_key, options.api_keys, service_.logger);
   const bool is_guarded = keys->asks();
+  start_tracing();
   listener_.emplace(io_, service_);
   if (listener_->exposure() == Exposure::network && !is_guarded && !options.allow_insecure_bind) {
     const std::string url = listener_->url();
@@ -162,7 +184,17 @@ void Server::Impl::start() {
     );
   }
   listener_->start();
+  memory_trim_.start();
   for (int i = 0; i < options.num_threads; ++i) threads_.emplace_back([this] { serve(); });
+}
+
+void Server::Impl::start_tracing() {
+  const ServerOptions& options = service_.options;
+  if (options.otlp_endpoint.empty()) return;
+  exporter_ = std::make_shared<OtlpExporter>(
+      OtlpOptions{.endpoint = options.otlp_endpoint, .logger = service_.logger}
+  );
+  engine_.collector().export_spans(exporter_, options.trace_share);
 }
 
 // Sessions catch what they throw; what still comes here is a fault of one handler and must not end
@@ -185,7 +217,10 @@ void Server::Impl::run() {
 
 int Server::Impl::drain(std::chrono::milliseconds timeout) {
   service_.is_draining = true;
-  const int num_cut = engine_.drain(timeout);
+  const Clock::time_point begin = Clock::now();
+  int num_cut = engine_.drain(timeout);
+  const auto left = timeout - (Clock::now() - begin);
+  num_cut += models_.drain(std::chrono::duration_cast<std::chrono::milliseconds>(left));
   const Clock::time_point deadline = Clock::now() + kFlushTimeout;
   while (service_.num_active > 0 && Clock::now() < deadline)
     std::this_thread::sleep_for(kFlushPoll);
@@ -204,8 +239,10 @@ void Server::Impl::stop() {
   if (listener_ && !threads_.empty()) {
     listener_->close();
     service_.connections.close_all();
+    memory_trim_.stop();
   }
   jobs_.cancel_all();
+  if (exporter_) engine_.collector().export_spans(nullptr, 0.0);
   work_.reset();
   for (std::thread& thread : threads_) thread.join();
   {

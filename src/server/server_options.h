@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mlx_serving/request.h"
+#include "server/models/model_source.h"
 
 namespace spdlog {
 // NOLINTNEXTLINE(readability-identifier-naming): the library's name
@@ -42,6 +43,10 @@ struct ServerOptions {
 
   std::vector<std::string> model_aliases;  // further names under which the engine's model is served
 
+  std::vector<ModelSource> models;       // that can be loaded beside the engine's
+  int max_loaded_models = 1;             // of those at a time
+  std::int64_t models_memory_bytes = 0;  // of those together; 0: no limit
+
   std::string responses_store = ":memory:";  // file that keeps responses; ":memory:": none does
   std::int64_t max_responses = 10'000;       // kept; of more the oldest go
 
@@ -63,6 +68,9 @@ struct ServerOptions {
   std::chrono::milliseconds write_timeout{30'000};
   std::chrono::milliseconds health_timeout{30'000};  // without progress of an engine that has work
 
+  std::string otlp_endpoint;  // http://HOST:PORT of an OTLP collector; empty: no spans are exported
+  double trace_share = 1.0;   // of requests without a trace context that are traced, in [0, 1]
+  bool log_prompts = false;   // bodies of requests go into the log, at level info
   std::shared_ptr<spdlog::logger> logger;  // null: nothing is logged
 };
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,10 @@
 #include "mlx_serving/event.h"
 #include "telemetry/buckets.h"
 #include "telemetry/model_metrics.h"
+#include "telemetry/request_trace.h"
+#include "telemetry/slo_monitor.h"
+#include "telemetry/span.h"
+#include "telemetry/trace_context.h"
 
 namespace mlxs {
 namespace {
@@ -25,6 +30,8 @@ namespace {
 static_assert(kNumErrorCodes == static_cast<std::size_t>(ErrorCode::io_error) + 1);
 static_assert(kNumFinishReasons == static_cast<std::size_t>(FinishReason::error) + 1);
 static_assert(kPhaseNames.size() == static_cast<std::size_t>(Phase::next_token) + 1);
+
+constexpr int kFirstServerStatus = 500;  // of HTTP: from here on it is a fault of ours
 
 // What comes from clocks may be a little below zero where two threads read them.
 std::uint64_t whole(std::chrono::nanoseconds duration) {
@@ -54,7 +61,9 @@ ModelMetrics::ModelMetrics(std::span<const std::uint64_t> edges)
       asked_tokens(edges) {}
 
 Collector::Collector(CollectorOptions options)
-    : options_(std::move(options)), metrics_(token_edges(options_.context_length)) {}
+    : options_(std::move(options)),
+      metrics_(token_edges(options_.context_length)),
+      slo_(options_.slo) {}
 
 KeyMetrics& Collector::key(std::string_view name) {
   MutexLock lock(mutex_);
@@ -76,6 +85,33 @@ std::vector<const KeyMetrics*> Collector::keys() const {
   return keys;
 }
 
+void Collector::export_spans(std::shared_ptr<SpanSink> sink, double share) {
+  MutexLock lock(mutex_);
+  sink_ = std::move(sink);
+  traced_share_ = share;
+}
+
+// Which of the requests without a context are traced needs no chance: every n-th is.
+std::unique_ptr<RequestTrace> Collector::trace(
+    const std::string& label, std::string_view traceparent
+) {
+  std::shared_ptr<SpanSink> sink;
+  const std::optional<TraceContext> parent = parse_traceparent(traceparent);
+  {
+    MutexLock lock(mutex_);
+    if (!sink_ || (parent && !parent->is_sampled)) return nullptr;
+    if (!parent) {
+      trace_credit_ += traced_share_;
+      if (trace_credit_ < 1.0) return nullptr;
+      trace_credit_ -= 1.0;
+    }
+    sink = sink_;
+  }
+  return std::make_unique<RequestTrace>(
+      std::move(sink), TracedRequest{.model = model(), .label = label, .parent = parent}
+  );
+}
+
 void Collector::record_request(KeyMetrics& key, const RequestShape& shape) {
   if (!is_on()) return;
   key.requests.add();
@@ -87,6 +123,7 @@ void Collector::record_request(KeyMetrics& key, const RequestShape& shape) {
 void Collector::record_completion(const Finish& finish, std::chrono::nanoseconds total) {
   if (!is_on()) return;
   metrics_.finishes[static_cast<std::size_t>(finish.reason)].add();
+  slo_.observe(SloKind::errors, true);
   if (finish.reason == FinishReason::cancelled) return;  // its times say when a client left
   const std::uint64_t queue = nanoseconds_of(finish.timings.queue_ms);
   const std::uint64_t prefill = nanoseconds_of(finish.timings.prefill_ms);
@@ -115,12 +152,14 @@ void Collector::record_failure(KeyMetrics& key, ErrorCode code) {
   key.failures.add();
   metrics_.finishes[static_cast<std::size_t>(FinishReason::error)].add();
   metrics_.failures[static_cast<std::size_t>(code)].add();
+  slo_.observe(SloKind::errors, error_code_info(code).http_status < kFirstServerStatus);
 }
 
 void Collector::record_first_token(KeyMetrics& key, const FirstToken& token) {
   if (!is_on()) return;
   const std::uint64_t since_submission = whole(token.since_submission);
   metrics_.first_token.observe(since_submission);
+  slo_.observe_time(SloKind::first_token, since_submission);
   metrics_.phase(Phase::first_token).observe(since_submission);
   metrics_.prompt_tokens.add(whole(token.prompt_tokens));
   metrics_.cached_tokens.add(whole(token.cached_tokens));
@@ -135,6 +174,7 @@ void Collector::record_next_token(KeyMetrics& key, std::chrono::nanoseconds sinc
   if (!is_on()) return;
   const std::uint64_t time = whole(since_last);
   metrics_.next_token.observe(time);
+  slo_.observe_time(SloKind::next_token, time);
   metrics_.phase(Phase::next_token).observe(time);
   metrics_.generated_tokens.add();
   key.generated_tokens.add();
@@ -150,6 +190,13 @@ void Collector::record_step(const StepRecord& step) {
   metrics_.step_time.observe(duration);
   metrics_.step_times.observe(duration);
   metrics_.host_gaps.observe(whole(step.gap));
+  metrics_.device_ns.add(duration);
+  metrics_.read_bytes.add(
+      static_cast<std::uint64_t>(options_.weight_bytes) +
+      static_cast<std::uint64_t>(
+          step.context_tokens * static_cast<double>(options_.kv_bytes_per_token)
+      )
+  );
 }
 
 RequestMeter::RequestMeter(
@@ -157,6 +204,10 @@ RequestMeter::RequestMeter(
 )
     : collector_(std::move(collector)), key_(&key) {
   collector_->record_request(key, shape);
+}
+
+void RequestMeter::prefill_chunk(const PrefillChunk& chunk) const {
+  if (trace_) trace_->chunk(chunk);
 }
 
 void RequestMeter::first_token(const FirstToken& token) const {
@@ -168,6 +219,7 @@ void RequestMeter::next_token(std::chrono::nanoseconds since_last) const {
 }
 
 void RequestMeter::finish(const Finish& finish, std::chrono::nanoseconds total) const {
+  if (trace_) trace_->finish(finish);
   if (!collector_) return;
   if (finish.reason == FinishReason::error) {
     collector_->record_failure(

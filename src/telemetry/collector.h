@@ -12,13 +12,19 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/thread_annotations.h"
+#include "mlx_serving/config.h"
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
 #include "telemetry/metric.h"
 #include "telemetry/model_metrics.h"
+#include "telemetry/profiler.h"
+#include "telemetry/request_trace.h"
+#include "telemetry/slo_monitor.h"
+#include "telemetry/span.h"
 
 namespace mlxs {
 
@@ -26,6 +32,10 @@ struct CollectorOptions {
   std::string model = {};  // its name, a label of every figure
   int context_length = 1;  // the token histograms end there
   bool is_on = true;       // false: nothing is counted
+  SloTargets slo = {};
+  std::int64_t weight_bytes = 0;        // that a step reads
+  std::int64_t kv_bytes_per_token = 0;  // that it reads for each token that a row attends to
+  double memory_bandwidth = 0.0;        // bytes a second; 0: not known
 };
 
 // What is asked, as far as it is counted.
@@ -47,6 +57,7 @@ struct StepRecord {
   int prefill_rows = 0;
   std::chrono::nanoseconds duration{0};  // on the device
   std::chrono::nanoseconds gap{0};       // the device had none before although work was pending
+  double context_tokens = 0.0;           // read from the KV pool, summed over sequences
 };
 
 // Thread safety: all members from any thread.
@@ -80,25 +91,45 @@ class Collector {
   void record_step(const StepRecord& step);
 
   [[nodiscard]] const ModelMetrics& metrics() const { return metrics_; }
+  [[nodiscard]] const SloMonitor& slo() const { return slo_; }
+  [[nodiscard]] Profiler& profiler() { return profiler_; }
+  [[nodiscard]] const CollectorOptions& options() const { return options_; }
+
+  // Spans of requests that are submitted from now on go to `sink`; null: none are made. Of requests
+  // without a trace context of their own this share is traced. REQUIRES: 0 <= share <= 1.
+  void export_spans(std::shared_ptr<SpanSink> sink, double share);
+  // RETURNS: the trace of a request that is submitted now, or null where it is not traced.
+  [[nodiscard]] std::unique_ptr<RequestTrace> trace(
+      const std::string& label, std::string_view traceparent
+  );
   // RETURNS: the keys seen so far, by name. Valid as long as the collector.
   [[nodiscard]] std::vector<const KeyMetrics*> keys() const;
 
  private:
   const CollectorOptions options_;
   ModelMetrics metrics_;
+  SloMonitor slo_;
+  Profiler profiler_;
   mutable Mutex mutex_;
+  std::shared_ptr<SpanSink> sink_ MLXS_GUARDED_BY(mutex_);  // shared with traces under way
+  double traced_share_ MLXS_GUARDED_BY(mutex_) = 0.0;
+  double trace_credit_ MLXS_GUARDED_BY(mutex_) = 0.0;
   std::map<std::string, std::unique_ptr<KeyMetrics>, std::less<>> keys_ MLXS_GUARDED_BY(mutex_);
 };
 
 // One request's way to a collector; what an engine's ticket carries. A default one counts nothing.
 //
-// Thread safety: as its collector's.
+// Thread safety: used by one thread at a time.
 class RequestMeter {
  public:
   RequestMeter() = default;
   // REQUIRES: `key` is the collector's. Counts the request.
   RequestMeter(std::shared_ptr<Collector> collector, KeyMetrics& key, const RequestShape& shape);
 
+  // From now on also writes its trace; null: none.
+  void trace(std::unique_ptr<RequestTrace> trace) { trace_ = std::move(trace); }
+
+  void prefill_chunk(const PrefillChunk& chunk) const;
   void first_token(const FirstToken& token) const;
   void next_token(std::chrono::nanoseconds since_last) const;
   void finish(const Finish& finish, std::chrono::nanoseconds total) const;
@@ -106,6 +137,7 @@ class RequestMeter {
  private:
   std::shared_ptr<Collector> collector_;  // shared with the engine, which may go first
   KeyMetrics* key_ = nullptr;
+  std::unique_ptr<RequestTrace> trace_;  // null: it is not traced
 };
 
 }  // namespace mlxs

@@ -5,11 +5,13 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "mlx_serving/error.h"
 #include "mlx_serving/event.h"
+#include "telemetry/buckets.h"
 #include "telemetry/model_metrics.h"
 
 namespace mlxs {

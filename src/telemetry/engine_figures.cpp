@@ -3,6 +3,7 @@
 
 #include "mlx_serving/engine.h"
 #include "telemetry/collector.h"
+#include "telemetry/exposition.h"
 #include "telemetry/exposition_parts.h"
 #include "telemetry/family_list.h"
 #include "telemetry/model_metrics.h"
@@ -123,6 +124,29 @@ void add_ring(const std::string& model, const EngineStats& stats, FamilyList& li
   list.counter(failed, of(model, "cause", "timeout"), static_cast<double>(ring.num_timeouts));
 }
 
+// The share of what the memory could have given; only where that is known.
+void add_roofline(const ModelFigures& model, FamilyList& list) {
+  const Labels labels = {{"model", model.info.name}};
+  const ModelMetrics& metrics = model.collector.metrics();
+  const auto bytes = static_cast<double>(metrics.read_bytes.value());
+  const double seconds = static_cast<double>(metrics.device_ns.value()) / kNanoseconds;
+  list.counter(
+      {"mlx_serving_read_bytes_total",
+       "Bytes of weights and KV pages that the steps had to read, estimated from what was in them."
+      },
+      labels,
+      bytes
+  );
+  const double bandwidth = model.collector.options().memory_bandwidth;
+  if (bandwidth <= 0.0 || seconds <= 0.0) return;
+  list.gauge(
+      {"mlx_serving_bandwidth_ratio",
+       "Of the memory's bandwidth, what the steps since the start have read, by that estimate."},
+      labels,
+      bytes / seconds / bandwidth
+  );
+}
+
 void add_memory(const ModelFigures& model, FamilyList& list) {
   const std::string& name = model.info.name;
   const EngineStats& stats = model.stats;
@@ -157,6 +181,7 @@ void add_engine_figures(const ModelFigures& model, FamilyList& list) {
   add_queue(name, model.stats, list);
   add_ring(name, model.stats, list);
   add_memory(model, list);
+  add_roofline(model, list);
 }
 
 }  // namespace mlxs

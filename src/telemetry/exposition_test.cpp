@@ -10,7 +10,9 @@
 #include <string>
 
 #include "mlx_serving/engine.h"
+#include "mlx_serving/event.h"
 #include "telemetry/collector.h"
+#include "telemetry/energy.h"
 #include "telemetry/http_metrics.h"
 
 namespace mlxs {
@@ -42,13 +44,14 @@ class Exposition : public ::testing::Test {
     const std::array models = {
         ModelFigures{.collector = *collector_, .info = info_, .stats = stats_}
     };
-    return exposition(models, http_, names);
+    return exposition(models, {.http = http_, .energy = energy_}, names);
   }
 
   const ModelInfo info_ = {.name = "small", .context_length = 2048};
   const std::shared_ptr<Collector> collector_ =
       std::make_shared<Collector>(CollectorOptions{.model = "small", .context_length = 2048});
   const HttpMetrics http_{{{.method = "GET", .path = "/health"}}};
+  const EnergyMeter energy_{EnergySources{}};
   EngineStats stats_;
 };
 

@@ -1,6 +1,9 @@
 // A family is made with its first figure.
 #include "telemetry/family_list.h"
 
+#include <prometheus/client_metric.h>
+#include <prometheus/metric_type.h>
+
 #include <array>
 #include <cstddef>
 #include <limits>

@@ -14,7 +14,7 @@ Histogram::Histogram(std::span<const std::uint64_t> edges)
     : edges_(edges), counts_(std::make_unique<std::atomic<std::uint64_t>[]>(edges.size() + 1)) {}
 
 void Histogram::observe(std::uint64_t value) {
-  const auto place = std::ranges::lower_bound(edges_, value) - edges_.begin();
+  const auto place = std::lower_bound(edges_.begin(), edges_.end(), value) - edges_.begin();
   counts_[static_cast<std::size_t>(place)].fetch_add(1, std::memory_order_relaxed);
   sum_.fetch_add(value, std::memory_order_relaxed);
 }

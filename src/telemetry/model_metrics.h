@@ -85,6 +85,8 @@ struct ModelMetrics {
   Counter steps;
   Counter decode_rows;
   Counter prefill_rows;
+  Counter device_ns;   // of those steps
+  Counter read_bytes;  // of weights and KV pool, estimated from what was in the steps
   Histogram step_time{kStepTimeEdges};
   QuantileSketch step_times;
   QuantileSketch host_gaps;

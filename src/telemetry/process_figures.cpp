@@ -1,7 +1,7 @@
 // From Linux' /proc; on other systems there are none.
 #include <unistd.h>
 
-#include <cstdint>
+#include <cstddef>
 #include <fstream>
 #include <iterator>
 #include <optional>

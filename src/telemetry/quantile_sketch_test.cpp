@@ -68,6 +68,7 @@ TEST(QuantileSketch, LosesNothingBetweenThreads) {
   constexpr std::uint64_t kEach = 20'000;
   QuantileSketch sketch;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&sketch] {
       for (std::uint64_t value = 1; value <= kEach; ++value) sketch.observe(value);

@@ -4,6 +4,7 @@
 
 #include "mlx_serving/error.h"
 #include "telemetry/collector.h"
+#include "telemetry/exposition.h"
 #include "telemetry/exposition_parts.h"
 #include "telemetry/family_list.h"
 #include "telemetry/model_metrics.h"

@@ -9,6 +9,7 @@
 #include "mlx_serving/engine.h"
 #include "mlx_serving/event.h"
 #include "telemetry/collector.h"
+#include "telemetry/exposition.h"
 #include "telemetry/exposition_parts.h"
 #include "telemetry/family_list.h"
 #include "telemetry/model_metrics.h"
@@ -81,6 +82,11 @@ void add_counters(
       by_source, with(labels, "source", "local_compute"), static_cast<double>(prompt - cached)
   );
   list.counter(by_source, with(labels, "source", "local_cache_hit"), static_cast<double>(cached));
+  counter(
+      "vllm:estimated_read_bytes_per_gpu_total",
+      "Bytes read, estimated.",
+      metrics.read_bytes.value()
+  );
   counter("vllm:generation_tokens_total", "Generated tokens.", metrics.generated_tokens.value());
   for (std::size_t i = 0; i < kNumFinishReasons; ++i) {
     list.counter(

@@ -43,7 +43,6 @@ def model_copy(tmp_path_factory):
         (["generate"], "--prompt"),
         (["generate", "--prompt", "x", "--max-tokens", "0"], "--max-tokens"),
         (["generate", "--prompt", "x", "--temperature", "warm"], "--temperature"),
-        (["bench", "serve"], "bench serve"),
         (["info", "no-such-model"], 'model "no-such-model" was not found'),
         (["generate", "no-such-model", "--prompt", "x"], "make setup"),
         (["generate", "/no/such/model.gguf", "--prompt", "x"], "/no/such/model.gguf"),

@@ -1,7 +1,8 @@
 """The examples of the documents work as they are printed.
 
 A block that follows `<!-- test: KIND -->` is run: `python` and `sh` against a server, whose address takes the place of the
-documents' own, `cli` with the program on the PATH.
+documents' own, `cli` with the program on the PATH, `watch` with both, `make` as far as `make -n` goes, `serve` until each server
+is ready. Every block of commands has such a mark, or one that says where it runs: `<!-- runs: macos -->`, `cuda` or `bench`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ import pytest
 if TYPE_CHECKING:
     from conftest import ServerProcess
 
-DOCUMENTS = ("README.md", "GETTING_STARTED.md", "docs/MONITORING.md")
+DOCUMENTS = (
+    "README.md",
+    "GETTING_STARTED.md",
+    *sorted(path.relative_to(cli_support.ROOT).as_posix() for path in cli_support.ROOT.glob("docs/*.md")),
+)
 DOCUMENTED_URL = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
+COMMANDS = re.compile(r"(.*)\n```(?:sh|bash|console|python)\n")
+MARK = re.compile(r"<!-- (?:test: (?:python|sh|cli|watch|make|serve)|runs: (?:macos|cuda|bench)) -->")
 
 
 def examples(*kinds: str) -> list:
@@ -65,6 +72,49 @@ def test_examples_of_the_command_line(kind: str, code: str, tmp_path: Path):
     del kind
     (tmp_path / "mlx-serving").symlink_to(Path(cli_support.BINARY).resolve())
     assert run(["bash", "-euo", "pipefail", "-c", code], path=f"{tmp_path}{os.pathsep}").strip()
+
+
+@pytest.mark.parametrize(("kind", "code"), examples("watch"))
+def test_examples_that_watch_a_server(server: ServerProcess, kind: str, code: str, tmp_path: Path):
+    del kind
+    (tmp_path / "mlx-serving").symlink_to(Path(cli_support.BINARY).resolve())
+    code = code.replace(DOCUMENTED_URL, server.url)
+    assert run(["bash", "-euo", "pipefail", "-c", code], path=f"{tmp_path}{os.pathsep}").strip()
+
+
+@pytest.mark.parametrize(("kind", "code"), examples("make"))
+def test_targets_of_make_exist(kind: str, code: str):
+    del kind
+    for line in filter(None, (line.split("#")[0].strip() for line in code.splitlines())):
+        assert line.startswith("make ")
+        assert run(["bash", "-euo", "pipefail", "-c", f"cd {cli_support.ROOT} && make -n {line.removeprefix('make ')}"])
+
+
+@pytest.mark.parametrize(("kind", "code"), examples("serve"))
+def test_servers_of_the_documents_start(kind: str, code: str):
+    del kind
+    for line in filter(None, (line.split("#")[0].strip() for line in code.splitlines())):
+        settings, _, command = line.rpartition("mlx-serving serve")
+        variables = dict(word.split("=", 1) for word in settings.split() if "=" in word)
+        # The harness picks a free port itself.
+        with cli_support.Server(*command.replace("--port 0", "").split(), **variables) as running:
+            assert running.url
+
+
+def test_every_command_is_run_or_says_where_it_runs():
+    for document in DOCUMENTS:
+        for mark in COMMANDS.findall((cli_support.ROOT / document).read_text()):
+            assert MARK.fullmatch(mark), f"{document}: a block of commands after {mark!r} has no mark"
+
+
+def test_tables_of_performance_are_the_results():
+    done = subprocess.run(
+        [sys.executable, str(cli_support.ROOT / "tools" / "bench_table.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_paths_that_the_documents_name_exist():

@@ -46,4 +46,6 @@ step_venv() {
 }
 
 step_test_venv() { make_venv "$root/.venv-test" "$root/requirements/test.txt" "installing the test tools"; }
+step_docs_venv() { make_venv "$root/.venv-docs" "$root/requirements/docs.txt" "installing the tools of the documentation"; }
 step_golden_venv() { make_venv "$root/.venv-golden" "$root/requirements/golden.txt" "installing the references (2 GB)"; }
+step_python_venv() { make_venv "$root/.venv-python" "$root/requirements/python.txt" "installing the Python package's tools"; }

@@ -119,15 +119,14 @@ Error refusal_error(const Admission& admission) {
   const auto retry = std::chrono::seconds(static_cast<std::int64_t>(admission.retry_after_s));
   switch (code) {
     case ErrorCode::rate_limit_exceeded:
-      return Error(
-                 code, fmt::format("the queue of requests is full; retry in {} s", retry.count())
-      )
+      return Error(code, fmt::format("the queue of requests is full; retry in {} s", retry.count()))
           .retry_after(retry);
     case ErrorCode::overloaded:
       return Error(
                  code,
                  fmt::format(
-                     "the first token is predicted in {}, after the request's deadline; retry in {} "
+                     "the first token is predicted in {}, after the request's deadline; retry in "
+                     "{} "
                      "s or allow more time",
                      predicted,
                      retry.count()

@@ -83,7 +83,7 @@ void Policy::look_at_running() {
   const SchedulerOptions& options = state_.options;
   budget_.rows = options.step_tokens - decodes_.decode_rows;
   if (decodes_.decode_rows == 0) return;  // nobody waits for a token
-  budget_.seconds = prefill_seconds_beside(state_, decodes_);
+  budget_.seconds = state_.prefill_share * prefill_seconds_beside(state_, decodes_);
   const int floor =
       options.min_prefill_rows > 0 ? options.min_prefill_rows : options.cache.page_size;
   budget_.floor = std::min(floor, budget_.rows);

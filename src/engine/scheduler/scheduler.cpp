@@ -139,6 +139,12 @@ bool Scheduler::remove(SequenceId id, Keep keep) {
   return true;
 }
 
+void Scheduler::set_prefill_share(double share) {
+  if (!(share > 0.0 && share <= 1.0))
+    throw std::logic_error("Scheduler::set_prefill_share: not in (0, 1]");
+  state_->prefill_share = share;
+}
+
 void Scheduler::set_paused(SequenceId id, bool is_paused) {
   SchedulerState& state = *state_;
   Entry* entry = state.find(id);

@@ -144,6 +144,11 @@ class Scheduler {
   // A paused sequence takes part in no step. It keeps its pages until another one needs them.
   void set_paused(SequenceId id, bool is_paused);
 
+  // Prompts get this share of the time that they would have beside decodes, from the next step on;
+  // 1 unless told otherwise. A step's least number of prompt rows stays. It is no input of a trace:
+  // a replay decides as if it had stayed 1. REQUIRES: 0 < share <= 1.
+  void set_prefill_share(double share);
+
   // RETURNS: waiting sequences that miss a deadline even if they start now, and any whose
   // `deadline` passed; each is told once. The caller ends them: remove().
   [[nodiscard]] std::vector<SequenceId> expired(TimePoint now);

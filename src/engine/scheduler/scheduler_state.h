@@ -72,8 +72,9 @@ struct SchedulerState {
   std::uint64_t next_order = 1;
   std::vector<SequenceId> swapped_out = {};  // by the step that is being made
   int starts_since_aged = 0;
-  int still_steps = 0;      // in a row, the newest included, in which decodes stood still
-  double mean_run_s = 0.0;  // of a finished request, from its first row to its end
+  double prefill_share = 1.0;  // of the time that prompts have beside decodes
+  int still_steps = 0;         // in a row, the newest included, in which decodes stood still
+  double mean_run_s = 0.0;     // of a finished request, from its first row to its end
   // The sequence that did not fit last time, and the pages that were available then.
   SequenceId blocked = 0;
   int blocked_available = 0;

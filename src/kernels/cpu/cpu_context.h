@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/cpu_path.h"
+#include "kernels/cpu/phase_times.h"
 #include "kernels/cpu/scratch_arena.h"
 #include "kernels/worker_team.h"
 #include "mlx_serving/config.h"
@@ -24,6 +25,7 @@ struct CpuContext {
   CpuPath path;
   Precision precision;
   ScratchArena scratch;
+  PhaseTimes times;
 };
 
 }  // namespace mlxs

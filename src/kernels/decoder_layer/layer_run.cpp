@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "kernels/batch_view.h"
+#include "kernels/cpu/phase_times.h"
 #include "kernels/decoder_layer/cpu_rows.h"
 #include "kernels/decoder_layer/decoder_layer_cpu.h"
 #include "kernels/layer_spec.h"
@@ -35,6 +36,7 @@ class LayerRun {
         batch_(batch),
         memory_(memory),
         num_rows_(batch.num_rows),
+        clock_(context_.times),
         hidden_(layer.o->num_outputs),
         q_size_(layer.q->num_outputs),
         kv_size_(layer.k->num_outputs) {}
@@ -145,15 +147,19 @@ class LayerRun {
         }
     };
     packed_linear(context_, jobs);
+    clock_.done(LayerPhase::qkv);
     store(qkv, stride);
+    clock_.done(LayerPhase::store);
     float* mixed = floats(q_size_);
     run_paged_attention(context_, attention_problem(qkv, stride, mixed), batch_, memory_.group);
+    clock_.done(LayerPhase::attention);
     LinearInput mixed_input = input_for({layer_.o.get()});
     mixed_input.x = mixed;
     for_rows(context_, num_rows_, static_cast<int>(q_size_), [&](int first, int last) {
       quantize_rows(context_.path, mixed, first, last, mixed_input);
     });
     add_product(*layer_.o, mixed_input, {memory_.x, layer_.post_attention_norm}, attended);
+    clock_.done(LayerPhase::output);
   }
 
   void store(float* qkv, std::int64_t stride) {
@@ -219,6 +225,7 @@ class LayerRun {
         LinearJob{.weight = layer_.up.get(), .input = &input, .out = up, .out_stride = size}
     };
     packed_linear(context_, jobs);
+    clock_.done(LayerPhase::gate_up);
     LinearInput gated = input_for({layer_.down.get()});
     gated.x = gate;
     for_rows(context_, num_rows_, 2 * size, [&](int first, int last) {
@@ -234,7 +241,9 @@ class LayerRun {
       }
       quantize_rows(context_.path, gate, first, last, gated);
     });
+    clock_.done(LayerPhase::gate);
     add_product(*layer_.down, gated, {attended, layer_.post_mlp_norm}, memory_.out);
+    clock_.done(LayerPhase::down);
   }
 
   const CpuLayer& layer_;
@@ -243,6 +252,7 @@ class LayerRun {
   const HostBatch& batch_;
   LayerMemory memory_;
   int num_rows_;
+  PhaseClock clock_;
   int hidden_;
   std::int64_t q_size_;
   std::int64_t kv_size_;

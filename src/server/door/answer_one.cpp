@@ -148,12 +148,13 @@ Task<void> answer_one(
   if (!call.prefill.empty()) std::get<ChatPrompt>(call.request.prompt).prefill = call.prefill;
   call.request.label = exchange.request().id;
   call.request.account = exchange.request().owner;
+  call.request.traceparent = exchange.request().traceparent;
   call.request.scheduling.key = exchange.request().share;
   call.request.scheduling.key_weight = exchange.request().weight;
   const Executor executor = co_await boost::asio::this_coro::executor;
   std::vector<Request> requests;
   requests.push_back(std::move(call.request));
-  GenerationGroup group(context.engine, std::move(requests), /*num_choices=*/1, executor);
+  GenerationGroup group(context, std::move(requests), /*num_choices=*/1, executor);
   Run run(exchange, form);
   if (call.mode == ReplyMode::stream) {
     co_await run.stream(group);

@@ -38,7 +38,7 @@ Task<std::vector<Event>> run_all(
     request.scheduling.key_weight = exchange.request().weight;
   }
   const Executor executor = co_await boost::asio::this_coro::executor;
-  GenerationGroup group(context.engine, std::move(requests), /*num_choices=*/1, executor);
+  GenerationGroup group(context, std::move(requests), /*num_choices=*/1, executor);
   std::vector<Event> results(group.size());
   while (std::optional<GroupEvent> event = co_await group.next()) {
     Event& result = results.at(event->index);

@@ -2,6 +2,9 @@
 // a shutdown.
 #include "server/http/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -28,6 +31,7 @@ using Tcp = asio::ip::tcp;
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxEarlyBytes = std::size_t{64}
                                        << 10;  // kept of a client that sends before it is answered
+constexpr int kMaxUnsentBytes = 64 << 10;
 constexpr auto kAwaitTuple = asio::as_tuple(asio::use_awaitable);
 
 using SomeBytes = Task<std::tuple<boost::system::error_code, std::size_t>>;
@@ -44,6 +48,25 @@ SomeBytes write_some(StreamSocket& stream, asio::const_buffer buffer) {
   );
 }
 
+// What the kernel holds of bytes that a client does not take is bounded, and the rest waits in the
+// engine, where deltas merge.
+void bound_unsent_bytes(PlainSocket& socket) {
+#ifdef TCP_NOTSENT_LOWAT
+  using NotSentLowat = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
+  boost::system::error_code ignored;  // a socket that is already dead shows at the first read
+  (void)socket.set_option(NotSentLowat(kMaxUnsentBytes), ignored);
+#else
+  static_cast<void>(socket);
+#endif
+}
+
+// Closing then resets the connection: else the kernel would keep the bytes for a client that does
+// not read for as long as that one lives.
+void drop_unsent_bytes(PlainSocket& socket) {
+  boost::system::error_code ignored;  // the client is given up either way
+  (void)socket.set_option(asio::socket_base::linger(true, 0), ignored);
+}
+
 }  // namespace
 
 Connection::Connection(StreamSocket stream)
@@ -53,6 +76,7 @@ Connection::Connection(StreamSocket stream)
   boost::system::error_code ignored;  // a socket that is already dead shows at the first read
   (void)socket().non_blocking(true, ignored);
   (void)socket().set_option(Tcp::no_delay(true), ignored);
+  bound_unsent_bytes(socket());
   hold_.expires_at(std::chrono::steady_clock::time_point::max());
 }
 
@@ -106,11 +130,21 @@ Task<ReadOutcome> Connection::read_more(std::chrono::milliseconds timeout) {
   co_return timed_out_ ? ReadOutcome::timed_out : ReadOutcome::end;
 }
 
+// Mostly the socket has room, and then neither a timer nor the reactor is needed.
+std::size_t Connection::write_at_once(std::string_view bytes) {
+  auto* plain = std::get_if<PlainSocket>(&stream_);
+  if (plain == nullptr) return 0;
+  boost::system::error_code ec;  // what it means shows at the write that waits
+  return plain->write_some(asio::buffer(bytes), ec);
+}
+
 Task<void> Connection::write(std::string_view bytes, std::chrono::milliseconds timeout) {
+  bytes.remove_prefix(write_at_once(bytes));
   while (!bytes.empty()) {
     arm(timeout);
     const auto [ec, num_bytes] = co_await write_some(stream_, asio::buffer(bytes));
     disarm();
+    if (ec && timed_out_) drop_unsent_bytes(socket());
     if (ec) throw ConnectionLost();
     bytes.remove_prefix(num_bytes);
   }

@@ -67,7 +67,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   [[nodiscard]] PlainSocket& socket();  // the socket itself, without TLS
-  Task<void> watch();                   // until bytes came. ERRORS: ConnectionLost.
+  [[nodiscard]] std::size_t write_at_once(std::string_view bytes);  // RETURNS: bytes taken
+  Task<void> watch();  // until bytes came. ERRORS: ConnectionLost.
   Task<void> watch_plain(PlainSocket& socket);
   Task<void> watch_tls(TlsSocket& stream);
 

@@ -24,6 +24,8 @@
 namespace mlxs {
 namespace {
 
+constexpr std::size_t kMaxLoggedBody = std::size_t{16} << 10;
+
 // Counts a request of a key for its scope. ERRORS: as OpenCounts::enter.
 class OpenTurn {
  public:
@@ -82,6 +84,12 @@ Task<void> run_handler(HttpService& service, const Route& route, Exchange& excha
   if (route.policy.work() != RouteWork::generate) {
     co_await route.handler(exchange);
     co_return;
+  }
+  if (service.options.log_prompts) {
+    const HttpRequest& request = exchange.request();
+    service.logger->info(
+        "body id={} body=\"{}\"", request.id, log_safe(request.body, kMaxLoggedBody)
+    );
   }
   const OpenTurn turn(service.open_counts, exchange.request());
   if (exchange.request().idempotency_key.empty()) {

@@ -27,6 +27,7 @@ struct HttpRequest {
   double weight = 0.0;  // of the key's share of the device; 0: as the engine has it
   std::string share;    // whose share of the device it uses: AccessPolicy::identity()
   std::string idempotency_key;  // empty: none
+  std::string traceparent;      // W3C trace context of the client, as sent; empty: none
 };
 
 struct HttpResponse {

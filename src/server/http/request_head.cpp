@@ -24,6 +24,8 @@
 namespace mlxs {
 namespace {
 
+constexpr std::size_t kMaxTraceparentBytes = 256;
+
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
@@ -97,6 +99,10 @@ void read_identity(const Fields& fields, RequestHead& head) {
   head.authorization = single(fields, http::field::authorization);
   head.api_key = single(fields, "X-API-Key");
   head.idempotency_key = single(fields, "Idempotency-Key");
+  // A context that cannot be read is none: tracing never refuses a request.
+  const auto trace = fields.find("traceparent");
+  if (trace != fields.end() && trace->value().size() <= kMaxTraceparentBytes)
+    head.traceparent = std::string(trace->value());
   if (head.idempotency_key && head.idempotency_key->size() > kMaxIdempotencyKeyBytes)
     bad_request("the header field Idempotency-Key is longer than 255 bytes");
   const auto id = fields.find("X-Request-Id");

@@ -27,6 +27,7 @@ struct RequestHead {
   std::optional<std::string> api_key;     // of the field X-API-Key, which Anthropic's clients send
   std::optional<std::string> request_id;  // only a sound one
   std::optional<std::string> idempotency_key;
+  std::optional<std::string> traceparent;  // as sent, unless it is far too long
   std::string upgrade_head;  // all bytes of a head that asks for a WebSocket; empty: it does not
 
   [[nodiscard]] bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }

@@ -254,6 +254,7 @@ Task<KeepAlive> Session::serve_one() {
     request.path = head.path;
     request.query = head.query;
     request.idempotency_key = head.idempotency_key.value_or("");
+    request.traceparent = head.traceparent.value_or("");
     exchange.set_head(head);
     co_await receive(exchange, head);
   } catch (const HttpError& error) {

@@ -37,7 +37,8 @@ Task<void> handle_metrics(const ApiContext& context, Exchange& exchange) {
   }};
   HttpResponse response;
   response.content_type = kExpositionType;
-  response.body = exposition(models, context.service.metrics, names);
+  response.body =
+      exposition(models, {.http = context.service.metrics, .energy = context.energy}, names);
   co_await exchange.respond(std::move(response));
 }
 

@@ -10,4 +10,8 @@ namespace mlxs {
 // GET /metrics. ERRORS: HttpError 400 for unknown `names`.
 Task<void> handle_metrics(const ApiContext& context, Exchange& exchange);
 
+// POST /debug/profile: what the engine does in the next ?seconds=, 0.1 to 60, 1 unless said, as a
+// trace for Perfetto. ERRORS: HttpError 400 for other seconds; 409 while a profile is being taken.
+Task<void> handle_profile(const ApiContext& context, Exchange& exchange);
+
 }  // namespace mlxs

@@ -276,13 +276,14 @@ Task<void> answer_call(
   for (Request& request : call.requests) {
     request.label = exchange.request().id;
     request.account = exchange.request().owner;
+    request.traceparent = exchange.request().traceparent;
     request.scheduling.key = exchange.request().share;
     request.scheduling.key_weight = exchange.request().weight;
   }
   Answer answer(context, exchange, call, format);
   const Executor executor = co_await boost::asio::this_coro::executor;
   GenerationGroup group(
-      context.engine, std::move(call.requests), static_cast<int>(call.num_choices), executor
+      context, std::move(call.requests), static_cast<int>(call.num_choices), executor
   );
   if (call.reply.is_stream) {
     co_await answer.stream(group);

@@ -56,6 +56,7 @@ constexpr std::string_view kSchemas = R"({
     "structural_tag":{"type":["object","string"]}}},
   "stream":{"type":"boolean"},
   "stream_options":{"type":"object","properties":{"include_usage":{"type":"boolean"}}}}},
+"ModelName":{"type":"object","required":["model"],"properties":{"model":{"type":"string"}}},
 "Message":{"type":"object","required":["role"],"properties":{
   "role":{"type":"string"},"content":{"type":["string","array","null"]},
   "tool_calls":{"type":"array"},"tool_call_id":{"type":"string"}}},

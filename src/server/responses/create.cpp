@@ -51,7 +51,11 @@ struct Job {
 };
 
 // What ends it early is part of the response; a cancellation was stored by who cancelled.
-Task<void> run_job(const ApiContext& context, std::shared_ptr<Job> job) {
+// `owner` keeps the context where its model may be unloaded.
+Task<void> run_job(
+    const ApiContext& context, std::shared_ptr<Job> job, std::shared_ptr<const void> owner
+) {
+  static_cast<void>(owner);
   NobodysExchange exchange(context.service, job->request_id);
   std::optional<HttpFault> fault;
   try {
@@ -142,7 +146,9 @@ Task<void> handle_response_create(const ApiContext& context, Exchange& exchange)
   const std::string id = form.facts().id;
   auto job =
       std::make_shared<Job>(Job{std::move(call.door), std::move(form), exchange.request().id});
-  context.jobs.start(id, [&context, job] { return run_job(context, job); });
+  context.jobs.start(id, [&context, job, owner = context.owner.lock()] {
+    return run_job(context, job, owner);
+  });
   co_await exchange.respond(std::move(response));
 }
 
