@@ -10,11 +10,13 @@
 
 #include "kernels/metal/testing/msl_host.h"
 
+// clang-format off
 namespace planted {
-#include "kernels/metal/testing/msl_end.inc"
 #include "kernels/metal/testing/msl_names.inc"
 #include "kernels/metal/testing/planted.metal"
+#include "kernels/metal/testing/msl_end.inc"
 }  // namespace planted
+// clang-format on
 
 namespace mlxs::msl {
 namespace {
@@ -23,7 +25,7 @@ constexpr unsigned int kThreads = 128;
 
 unsigned int at() { return position().index; }
 
-// RETURNS: what one threadgroup (or `groups`) of the kernel is found to do wrong; "" for nothing.
+// RETURNS: what one threadgroup (or `groups`) of the kernel is found to do wrong, or "nothing".
 std::string fault_of(
     const std::function<void(Harness&, float* out)>& dispatch, LaneOrder order = LaneOrder::strict
 ) {
