@@ -121,6 +121,24 @@ def telemetry_pair(result: dict) -> list[str]:
     return table(["counting on, of token/s with it off", "median", "95 % from", "to"], [["decode", *row]])
 
 
+def cpu_figures(result: dict) -> list[str]:
+    """bench/cpu_figures.py: rows of figures, each a number or a spread."""
+    first = next(iter(result["rows"].values()))
+    is_list = "median" in first or "value" in first
+
+    def cell(figure: dict | float) -> str:
+        if isinstance(figure, float):
+            return f"{figure:.3g}" if abs(figure) < 1 else number(figure)
+        return number(figure["value"]) if "value" in figure else spread(figure)
+
+    if is_list:
+        body = table([result["case"], ""], [[name, cell(figure)] for name, figure in result["rows"].items()])
+    else:
+        rows = [[name, *(cell(figure) for figure in row.values())] for name, row in result["rows"].items()]
+        body = table([result["case"], *first], rows)
+    return [result["what"], "", *body]
+
+
 def section(path: pathlib.Path, result: dict) -> list[str]:
     """The lines of one result; none for a form that has no table."""
     cases = result.get("cases", {})
@@ -129,6 +147,8 @@ def section(path: pathlib.Path, result: dict) -> list[str]:
         lines = peers_in_process(result)
     elif any(key.startswith("ours_") for key in first):
         lines = peers_over_http(result)
+    elif result.get("schema") == "mlx-serving-cpu-figures/1":
+        lines = cpu_figures(result)
     elif result.get("schema") == "mlx-serving-bench-serve/1":
         lines = served_loads(result)
     elif "scenario" in result and "summary" in result:

@@ -2,7 +2,8 @@
 
 A block that follows `<!-- test: KIND -->` is run: `python` and `sh` against a server, whose address takes the place of the
 documents' own, `cli` with the program on the PATH, `watch` with both, `make` as far as `make -n` goes, `serve` until each server
-is ready. Every block of commands has such a mark, or one that says where it runs: `<!-- runs: macos -->`, `cuda` or `bench`.
+is ready. Every block of commands has such a mark, or one that says where it runs: `<!-- runs: macos -->`,
+`cuda`, `bench` or `packages` (tests/python, bindings/node and tools/check_packages).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ DOCUMENTS = (
 DOCUMENTED_URL = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
 COMMANDS = re.compile(r"(.*)\n```(?:sh|bash|console|python)\n")
-MARK = re.compile(r"<!-- (?:test: (?:python|sh|cli|watch|make|serve)|runs: (?:macos|cuda|bench)) -->")
+MARK = re.compile(r"<!-- (?:test: (?:python|sh|cli|watch|make|serve)|runs: (?:macos|cuda|bench|packages)) -->")
 
 
 def examples(*kinds: str) -> list:

@@ -46,7 +46,7 @@ def test_models(ollama_client: ollama.Client, model: str) -> None:
     assert listed[0].size and listed[0].details and listed[0].details.family == "llama"
     shown = ollama_client.show(model)
     assert shown.modelinfo and shown.modelinfo["llama.context_length"] > 0
-    assert shown.capabilities == ["completion"]
+    assert shown.capabilities == ["completion", "tools"]
     assert [entry.model for entry in ollama_client.ps().models] == [model]
     assert ollama_client.chat(model=f"{model}:latest", messages=MESSAGES, options={"num_predict": 1}).done
 
@@ -54,7 +54,7 @@ def test_models(ollama_client: ollama.Client, model: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "part"),
     [
-        ({"format": "json"}, 400, "format"),
+        ({"format": {"type": "nonsense"}}, 400, "format"),
         ({"think": True}, 400, "think"),
         ({"options": {"temperature": -1}}, 400, "temperature"),
         ({"model": "no-such-model"}, 404, "no-such-model"),

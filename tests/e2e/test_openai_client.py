@@ -152,7 +152,7 @@ def test_logit_bias_forces_a_token(client: openai.OpenAI, model: str) -> None:
         ({"temperature": 3}, openai.BadRequestError, "temperature"),
         ({"max_tokens": 0}, openai.BadRequestError, "max_tokens"),
         ({"max_tokens": 10_000_000}, openai.BadRequestError, "messages"),
-        ({"logprobs": True}, openai.BadRequestError, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 1000}, openai.BadRequestError, "top_logprobs"),
         ({"messages": []}, openai.BadRequestError, "messages"),
         ({"messages": [{"role": "user", "content": 1}]}, openai.BadRequestError, "messages[0].content"),
         ({"extra_body": {"nonsense": 1}}, openai.BadRequestError, "nonsense"),

@@ -106,7 +106,7 @@ def test_cancel(server: ServerProcess, client: openai.OpenAI, model: str) -> Non
     [
         ({"temperature": 3}, "temperature"),
         ({"input": []}, "input"),
-        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"reasoning": {"effort": "high"}}, "reasoning.effort"),
         ({"extra_body": {"nonsense": 1}}, "nonsense"),
         ({"max_output_tokens": 10_000_000}, "input"),

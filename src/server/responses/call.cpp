@@ -106,7 +106,17 @@ json::object read_tool(const json::value& value, const std::string& path) {
   FieldReader tool(value, path);
   const auto type = tool.string("type");
   if (!type) throw Error(ErrorCode::invalid_request, path + ".type is missing", path + ".type");
-  if (*type != "function") throw_unsupported(path + ".type " + std::string(*type));
+  if (*type != "function") {
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format(
+            "{}.type {} is not supported by this server; only functions are",
+            path,
+            json_quote(type->substr(0, 40))
+        ),
+        path + ".type"
+    );
+  }
   json::object function = value.as_object();
   function.erase("type");
   tool.accept({"name", "description", "parameters", "strict"});

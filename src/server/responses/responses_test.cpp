@@ -280,7 +280,7 @@ TEST(Responses, AFaultWithinAStreamIsItsLastEventAndStored) {
 TEST(Responses, RefusesByName) {
   TestServer server;
   const std::vector<std::pair<std::string, const char*>> cases = {
-      {R"("tools":[{"type":"web_search"}])", "tools[0].type web_search"},
+      {R"("tools":[{"type":"web_search"}])", "tools[0].type"},
       {R"("tool_choice":"required")", "tool_choice"},
       {R"("text":{"format":{"type":"json_schema"}})", "text.format.json_schema"},
       {R"("text":{"verbosity":"low"})", "text.verbosity"},
