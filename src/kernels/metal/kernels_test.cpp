@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <ostream>
 #include <vector>
 
 #include "kernels/metal/testing/harness.h"
@@ -303,6 +304,10 @@ struct AttentionCase {
   bool has_norm;
   int num_splits;
 };
+void PrintTo(const AttentionCase& features, std::ostream* out) {
+  *out << "window " << features.window << ", soft cap " << features.soft_cap << ", norm "
+       << features.has_norm << ", splits " << features.num_splits;
+}
 
 std::vector<double> prepared(
     const Halves& qkv,
