@@ -72,7 +72,7 @@ TEST(Load, StreamsBesideIdleConnectionsAllEndWell) {
   const auto deadline = std::chrono::steady_clock::now() + seconds(10);
   while (num_descriptors() > base && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(milliseconds(5));
-  EXPECT_EQ(num_descriptors(), base);
+  EXPECT_LE(num_descriptors(), base);  // the start may have had one more open for a moment
   EXPECT_TRUE(server.becomes_idle(seconds(5)));
 }
 
